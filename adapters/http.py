@@ -1,0 +1,142 @@
+"""One HTTP client for all vendors: time limits, short retries, the gate, and status codes as our errors."""
+
+import email.utils
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import backoff
+import requests
+
+from revpipe.errors import CredentialsRefused, NotFound, Permanent, RateLimited, RevpipeError, Transient
+from revpipe.ports import Gate
+
+CONNECT_TIMEOUT = 3.05
+READ_TIMEOUT = 10.0
+BLIP_TRIES = 3
+BLIP_SECONDS = 6.0
+
+
+class HttpClient:
+    """A vendor's API over one kept-alive session. Safe to share between threads."""
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        gate: Gate,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> None:
+        self.vendor = vendor
+        self.base_url = base_url.rstrip("/")
+        self._gate = gate
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.update(headers or {})
+        self._session.auth = auth
+        pool = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=32)
+        self._session.mount("http://", pool)
+        self._session.mount("https://", pool)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        kind: str = "default",
+        idempotent: bool | None = None,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Call the vendor; any 2xx is returned, everything else is raised as one of our errors.
+
+        `kind` names the vendor's limit that the call counts against. A call that is `idempotent` (by default
+        GET and HEAD only) is tried up to three times within a few seconds when it fails for a moment. One that
+        is not is tried once, and a failure after it may have arrived is a Transient with `ambiguous` set.
+        """
+        safe = method in ("GET", "HEAD") if idempotent is None else idempotent
+
+        @backoff.on_exception(
+            backoff.expo,
+            Transient,
+            max_tries=BLIP_TRIES,
+            max_time=BLIP_SECONDS,
+            factor=0.2,
+            jitter=backoff.full_jitter,
+            giveup=lambda error: not safe or isinstance(error, RateLimited),
+            logger=None,
+        )
+        def call() -> requests.Response:
+            return self._once(method, path, kind, safe, json, params, headers)
+
+        response: requests.Response = call()
+        return response
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        kind: str,
+        safe: bool,
+        json: Any,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> requests.Response:
+        self._gate.spend(self.vendor, kind)
+        try:
+            response = self._session.request(
+                method,
+                self.base_url + "/" + path.lstrip("/"),
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                allow_redirects=False,
+            )
+        except requests.ConnectTimeout as error:
+            failure: RevpipeError = Transient(f"{self.vendor} could not be reached in time: {_name(error)}")
+        except requests.RequestException as error:
+            failure = Transient(f"{self.vendor} broke the call off: {_name(error)}", ambiguous=not safe)
+        else:
+            if 200 <= response.status_code < 300:
+                self._gate.report(self.vendor, kind, None)
+                return response
+            failure = error_for(self.vendor, response, safe=safe)
+        self._gate.report(self.vendor, kind, failure)
+        raise failure
+
+
+def error_for(vendor: str, response: requests.Response, *, safe: bool) -> RevpipeError:
+    """The error that an answer outside 2xx stands for; the vendor's own words are kept short."""
+    status = response.status_code
+    said = f"{vendor} answered {status}: {response.text[:300]}"
+    if status in (401, 403):
+        return CredentialsRefused(said)
+    if status == 404:
+        return NotFound(said)
+    if status == 429:
+        return RateLimited(said, retry_after=retry_after(response.headers.get("Retry-After")))
+    if status in (408, 423, 425, 477) or status >= 500:
+        return Transient(said, ambiguous=not safe and status not in (423, 425, 477))
+    return Permanent(said)
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds to wait from a Retry-After header: a number of seconds or an HTTP date (RFC 9110, 10.2.3)."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        at = email.utils.parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0.0, at.timestamp() - time.time())
+
+
+def _name(error: Exception) -> str:
+    return f"{type(error).__name__} {str(error)[:200]}"

@@ -1,0 +1,122 @@
+"""The one table of queues: what each carries, how hard it is tried, and who works it.
+
+The Procfile, the worker command, the feeder and the console all read this table.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+PRIORITIES: Final = ("immediate", "high", "standard", "low")
+STAGES: Final = ("enrich", "decide", "execute")
+URGENT: Final = ("immediate", "high")
+OUTBOUND: Final = ("hubspot", "slack", "drafts")
+"""Outside systems that actions go to; each has queues of its own, so that a slow one delays only itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One queue. Times are seconds."""
+
+    name: str
+    task: str
+    """The Celery task that its messages name."""
+    priority: str
+    process: str
+    """The process type whose workers consume it at least."""
+    chunk: int
+    """How many ids one message carries at the most."""
+    depth: int
+    """How many messages the broker holds at the most; the rest waits in the ledger."""
+    attempts: int
+    """How often a row is tried before it is buried."""
+    backoff: float
+    """The first wait after a failure; it doubles from try to try."""
+    backoff_cap: float
+    time_limit: float
+    """How long one message may take."""
+
+
+_CHUNK: Final = {"immediate": 1, "high": 10, "standard": 50, "low": 100}
+_PROCESS: Final = {"enrich": "enrich", "decide": "decide", "execute": "decide"}
+
+
+def _stage_queue(stage: str, priority: str) -> Queue:
+    return Queue(
+        name=f"{stage}.{priority}",
+        task=stage,
+        priority=priority,
+        process=_PROCESS[stage],
+        chunk=_CHUNK[priority],
+        depth=16 if priority in URGENT else 8,
+        attempts=8 if stage == "enrich" else 5,
+        backoff=2.0,
+        backoff_cap=300.0,
+        time_limit=60.0,
+    )
+
+
+def _action_queue(adapter: str, priority: str) -> Queue:
+    return Queue(
+        name=f"execute.{adapter}.{priority}",
+        task="act",
+        priority=priority,
+        process="act",
+        chunk=_CHUNK[priority],
+        depth=16 if priority in URGENT else 8,
+        attempts=8,
+        backoff=2.0,
+        backoff_cap=300.0,
+        time_limit=60.0,
+    )
+
+
+QUEUES: Final[dict[str, Queue]] = {
+    queue.name: queue
+    for queue in (
+        *(_stage_queue(stage, priority) for stage in STAGES for priority in PRIORITIES),
+        *(_action_queue(adapter, priority) for adapter in OUTBOUND for priority in PRIORITIES),
+        Queue("maintenance", "maintenance", "low", "decide", 1, 8, 3, 5.0, 300.0, 300.0),
+    )
+}
+
+NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "enrich": ("hubspot_access_token",),
+    "execute.hubspot": ("hubspot_access_token",),
+    "execute.slack": ("slack_bot_token", "slack_default_channel"),
+}
+"""Settings without which a worker of queues with this prefix must not start."""
+
+
+def queue_for(stage: str, priority: str, adapter: str | None = None) -> str:
+    """The queue for a stage and priority, or for the actions of one adapter."""
+    return f"{stage}.{adapter}.{priority}" if adapter else f"{stage}.{priority}"
+
+
+def select(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The queues that `words` mean: a queue's name, a prefix (`enrich`), a process type, a priority, or `all`.
+
+    Raises ValueError for a word that means nothing.
+    """
+    chosen: dict[str, None] = {}
+    for word in words:
+        hits = [
+            name
+            for name, queue in QUEUES.items()
+            if word == "all"
+            or name == word
+            or name.startswith(word + ".")
+            or word in (queue.process, queue.priority)
+        ]
+        if not hits:
+            raise ValueError(f"no queue is named {word!r}; there are: {', '.join(QUEUES)}")
+        chosen.update(dict.fromkeys(hits))
+    return tuple(chosen)
+
+
+def needed_settings(queues: tuple[str, ...]) -> tuple[str, ...]:
+    """The settings without which a worker of `queues` can't do its work."""
+    needed: dict[str, None] = {}
+    for prefix, names in NEEDS.items():
+        if any(queue == prefix or queue.startswith(prefix + ".") for queue in queues):
+            needed.update(dict.fromkeys(names))
+    return tuple(needed)

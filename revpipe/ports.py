@@ -1,0 +1,189 @@
+"""What the core expects of the outside: vendors, the queue, the gate and the clock, as Protocols."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from revpipe.errors import RevpipeError
+from revpipe.signals import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRequest:
+    """A webhook as it reached us, before anything was parsed.
+
+    `target` is path and query exactly as sent (`/webhooks/hubspot?x=1`); header names are lower case;
+    `body` is the raw bytes.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An authentic request that has been given its ids."""
+
+    delivery_id: uuid.UUID
+    correlation_id: uuid.UUID
+    source: str
+    request: InboundRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One event that became a signal; `suppressed` names why it must not be acted on (own_write …)."""
+
+    signal: Signal
+    suppressed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One event that can't become a signal: it becomes a dead letter of stage `ingest`.
+
+    `reason` is a stable code, `detail` says what to do, `fragment` is the event's own JSON text.
+    """
+
+    reason: str
+    detail: str
+    fragment: bytes
+
+
+class Source(Protocol):
+    """Turns one vendor's webhooks into signals."""
+
+    name: str
+
+    def verify(self, request: InboundRequest) -> None:
+        """Raise Unauthorised unless the request is authentic, SourceNotConfigured if no secret is set."""
+
+    def normalise(self, delivery: Delivery) -> Iterable[Accepted | Refused]:
+        """The events of a delivery, in order. Raises BadPayload if the body as a whole can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of context and where it is from.
+
+    `value` is None when there is nothing to know; `missing` then says why (`not_found`, `no_association` …).
+    `complete` is False when the provider could not be asked to the end.
+    """
+
+    name: str
+    provider: str
+    fetched_at: datetime
+    value: Mapping[str, Any] | None
+    complete: bool = True
+    missing: str | None = None
+
+
+Parts = Mapping[str, Part]
+
+
+class Provider(Protocol):
+    """Adds context to signals, for a whole chunk in as few calls as the vendor allows."""
+
+    name: str
+    parts: tuple[str, ...]
+
+    def fetch(
+        self, signals: Sequence[Signal], wanted: Mapping[uuid.UUID, frozenset[str]]
+    ) -> Mapping[uuid.UUID, Parts | RevpipeError]:
+        """For each signal the parts wanted of it, or the error that kept them from being known.
+
+        One signal's trouble is its own entry; an error raised stands for the whole chunk.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One action to carry out. `params` is what the rule rendered; `key` is unique to the action for ever.
+
+    `attempt` counts from 1; `first_tried_at` is when the vendor may first have been called.
+    """
+
+    action_id: uuid.UUID
+    type: str
+    params: Mapping[str, Any]
+    correlation_id: uuid.UUID
+    deal_id: str | None
+    account_id: str | None
+    contact_id: str | None
+    attempt: int
+    created_at: datetime
+    first_tried_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The marker by which the effect can be recognised at the vendor."""
+        return self.action_id.hex
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the vendor did: its id and page for it, and further facts (ids, codes and numbers)."""
+
+    external_id: str | None = None
+    url: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ActionAdapter(Protocol):
+    """Carries out some types of action at one outside system."""
+
+    name: str
+    types: tuple[str, ...]
+    batch: int
+    """How many orders one call may carry."""
+    settle: timedelta
+    """How long after a call its effect may still be invisible."""
+
+    def check(self, type: str, params: Mapping[str, Any]) -> None:
+        """Raise Permanent, saying what to change, if a rule's params can't be carried out."""
+
+    def perform(self, orders: Sequence[Order]) -> Mapping[uuid.UUID, Effect | RevpipeError]:
+        """Carry out at most `batch` orders; each has its own outcome."""
+
+    def find(self, order: Order) -> Effect | None:
+        """The effect of an earlier try, None if there surely is none. Raises EffectUnknown if unsure."""
+
+
+class Dispatcher(Protocol):
+    """The way to the queues. It only ever carries ids."""
+
+    def room(self, queue: str) -> int:
+        """How many more messages the queue should hold now; 0 if full or the broker can't be asked."""
+
+    def send(
+        self, stage: str, queue: str, ids: Sequence[uuid.UUID], send_no: int, correlation_id: str
+    ) -> None:
+        """Start a chain for a chunk at `stage`. Raises Transient when the broker did not take it in time."""
+
+    def epoch(self) -> str | None:
+        """The broker's life: a word that is gone once the broker lost what it held."""
+
+    def begin_epoch(self) -> str:
+        """Mark the broker's present life."""
+
+
+class Gate(Protocol):
+    """What every call to a vendor passes: rate tokens before, the outcome after."""
+
+    def spend(self, vendor: str, kind: str) -> None:
+        """Take one rate token. Raises RateLimited when there is none now."""
+
+    def report(self, vendor: str, kind: str, error: RevpipeError | None) -> None:
+        """Tell how the call ended."""
+
+
+class Clock(Protocol):
+    """The time, so that tests can move it."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
