@@ -71,9 +71,7 @@ def _versions(value: str) -> tuple[str, ...]:
 def _setting(
     default: Any, read: Callable[[str], Any], purpose: str, where: str = "", *, secret: bool = False
 ) -> Any:
-    return field(
-        default=default, metadata={"read": read, "purpose": purpose, "where": where}, repr=not secret
-    )
+    return field(default=default, metadata={"read": read, "purpose": purpose, "where": where}, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +152,7 @@ class Settings:
     )
     gong_base_url: str = _setting("https://api.gong.io", _url, "Gong's API")
     gong_access_key: str | None = _setting(None, _text, "reads Gong's API", "Gong, API page", secret=True)
-    gong_access_key_secret: str | None = _setting(
-        None, _text, "reads Gong's API", "Gong, API page", secret=True
-    )
+    gong_access_key_secret: str | None = _setting(None, _text, "reads Gong's API", "Gong, API page", secret=True)
     slack_bot_token: str | None = _setting(
         None, _text, "posts alerts", "Slack, your app > OAuth & Permissions > Bot token", secret=True
     )

@@ -160,9 +160,7 @@ class Dispatcher(Protocol):
     def room(self, queue: str) -> int:
         """How many more messages the queue should hold now; 0 if full or the broker can't be asked."""
 
-    def send(
-        self, stage: str, queue: str, ids: Sequence[uuid.UUID], send_no: int, correlation_id: str
-    ) -> None:
+    def send(self, stage: str, queue: str, ids: Sequence[uuid.UUID], send_no: int, correlation_id: str) -> None:
         """Start a chain for a chunk at `stage`. Raises Transient when the broker did not take it in time."""
 
     def epoch(self) -> str | None:
