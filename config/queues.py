@@ -102,10 +102,7 @@ def select(words: tuple[str, ...]) -> tuple[str, ...]:
         hits = [
             name
             for name, queue in QUEUES.items()
-            if word == "all"
-            or name == word
-            or name.startswith(word + ".")
-            or word in (queue.process, queue.priority)
+            if word in ("all", name) or name.startswith(word + ".") or word in (queue.process, queue.priority)
         ]
         if not hits:
             raise ValueError(f"no queue is named {word!r}; there are: {', '.join(QUEUES)}")
