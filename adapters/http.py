@@ -1,12 +1,15 @@
 """One HTTP client for all vendors: time limits, short retries, the gate, and status codes as our errors."""
 
+import contextlib
 import email.utils
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import backoff
 import requests
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from revpipe.errors import CredentialsRefused, NotFound, Permanent, RateLimited, RevpipeError, Transient
 from revpipe.ports import Gate
@@ -15,6 +18,24 @@ CONNECT_TIMEOUT = 3.05
 READ_TIMEOUT = 10.0
 BLIP_TRIES = 3
 BLIP_SECONDS = 6.0
+_NOT_DONE = (423, 425, 477)
+"""Locked, too early, account migrating (HubSpot): the request was turned away for now, nothing was done."""
+_OURS = (
+    requests.exceptions.InvalidJSONError,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+
+
+class Rejected(Permanent):
+    """The vendor refused the request itself; `status` is its code, `body` its JSON answer (None if it is none)."""
+
+    def __init__(self, message: str, *, status: int, body: Any = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
 
 
 class HttpClient:
@@ -27,10 +48,13 @@ class HttpClient:
         gate: Gate,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
+        wait_told: Callable[[requests.Response], float | None] | None = None,
     ) -> None:
+        """`wait_told` reads the wait, in seconds, from a 429 that has no Retry-After."""
         self.vendor = vendor
         self.base_url = base_url.rstrip("/")
         self._gate = gate
+        self._wait_told = wait_told
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update(headers or {})
@@ -55,6 +79,7 @@ class HttpClient:
         `kind` names the vendor's limit that the call counts against. A call that is `idempotent` (by default
         GET and HEAD only) is tried up to three times within a few seconds when it fails for a moment. One that
         is not is tried once, and a failure after it may have arrived is a Transient with `ambiguous` set.
+        Raises RateLimited, CredentialsRefused, NotFound, Rejected or Transient.
         """
         safe = method in ("GET", "HEAD") if idempotent is None else idempotent
 
@@ -97,13 +122,18 @@ class HttpClient:
             )
         except requests.ConnectTimeout as error:
             failure: RevpipeError = Transient(f"{self.vendor} could not be reached in time: {_name(error)}")
+        except _OURS as error:
+            raise Permanent(f"the request to {self.vendor} can't be sent: {_name(error)}") from error
         except requests.RequestException as error:
-            failure = Transient(f"{self.vendor} broke the call off: {_name(error)}", ambiguous=not safe)
+            arrived = not _refused(error)
+            failure = Transient(f"{self.vendor} broke the call off: {_name(error)}", ambiguous=arrived and not safe)
         else:
             if 200 <= response.status_code < 300:
                 self._gate.report(self.vendor, kind, None)
                 return response
             failure = error_for(self.vendor, response, safe=safe)
+            if isinstance(failure, RateLimited) and failure.retry_after is None and self._wait_told:
+                failure.retry_after = self._wait_told(response)
         self._gate.report(self.vendor, kind, failure)
         raise failure
 
@@ -116,26 +146,39 @@ def error_for(vendor: str, response: requests.Response, *, safe: bool) -> Revpip
         return CredentialsRefused(said)
     if status == 404:
         return NotFound(said)
-    if status == 429:
-        return RateLimited(said, retry_after=retry_after(response.headers.get("Retry-After")))
-    if status in (408, 423, 425, 477) or status >= 500:
-        return Transient(said, ambiguous=not safe and status not in (423, 425, 477))
-    return Permanent(said)
+    wait = retry_after(response.headers.get("Retry-After"))
+    if status == 429 or (status in _NOT_DONE and wait is not None):
+        return RateLimited(said, retry_after=wait)
+    if status in (408, *_NOT_DONE) or status >= 500:
+        return Transient(said, ambiguous=not safe and status not in _NOT_DONE)
+    return Rejected(said, status=status, body=_json(response))
 
 
 def retry_after(header: str | None) -> float | None:
     """Seconds to wait from a Retry-After header: a number of seconds or an HTTP date (RFC 9110, 10.2.3)."""
     if not header:
         return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        seconds = float(header)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         at = email.utils.parsedate_to_datetime(header)
     except ValueError:
         return None
     return max(0.0, at.timestamp() - time.time())
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _refused(error: requests.RequestException) -> bool:
+    """Whether no connection came about (refused, no such host), so that nothing can have arrived."""
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
 
 
 def _name(error: Exception) -> str:

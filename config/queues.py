@@ -95,10 +95,11 @@ def queue_for(stage: str, priority: str, adapter: str | None = None) -> str:
 def select(words: tuple[str, ...]) -> tuple[str, ...]:
     """The queues that `words` mean: a queue's name, a prefix (`enrich`), a process type, a priority, or `all`.
 
-    Raises ValueError for a word that means nothing.
+    A word with a minus in front takes its queues away again. Raises ValueError for a word that means nothing.
     """
     chosen: dict[str, None] = {}
-    for word in words:
+    for signed in words:
+        word = signed.removeprefix("-")
         hits = [
             name
             for name, queue in QUEUES.items()
@@ -106,7 +107,10 @@ def select(words: tuple[str, ...]) -> tuple[str, ...]:
         ]
         if not hits:
             raise ValueError(f"no queue is named {word!r}; there are: {', '.join(QUEUES)}")
-        chosen.update(dict.fromkeys(hits))
+        if signed.startswith("-"):
+            chosen = {name: None for name in chosen if name not in hits}
+        else:
+            chosen.update(dict.fromkeys(hits))
     return tuple(chosen)
 
 

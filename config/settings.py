@@ -38,8 +38,8 @@ def _database_url(value: str) -> str:
 
 
 def _broker_url(value: str) -> str:
-    if not value.strip().startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
-        raise ValueError("must start with redis://, rediss:// or amqp://")
+    if not value.strip().startswith(("redis://", "rediss://", "redis+socket://")):
+        raise ValueError("must start with redis:// or rediss://")
     return value.strip()
 
 
@@ -96,7 +96,7 @@ class Settings:
         None,
         _broker_url,
         "the message broker, if it is not REDIS_URL",
-        "an amqp:// URL of a RabbitMQ with quorum queues",
+        "any other Redis or Valkey of yours",
         secret=True,
     )
     revpipe_data_dir: Path = _setting(
@@ -165,15 +165,18 @@ class Settings:
     database_prepared: bool = _setting(
         True, _flag, "whether statements are prepared; false behind a pooler that shares connections"
     )
-    revpipe_worker_id: str = _setting("", _text, "names this process in the trail; by default host and pid")
+
     revpipe_crash_point: str | None = _setting(
         None, _text, "for crash tests only: the process kills itself at the named place"
     )
 
     @property
     def broker(self) -> str | None:
-        """The URL that Celery connects to."""
-        return self.broker_url or self.redis_url
+        """The URL that Celery connects to; it spells a Unix socket in its own way."""
+        url = self.broker_url or self.redis_url
+        if url and url.startswith("unix://"):
+            return url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+        return url
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -18,7 +18,7 @@ def parse(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadPayload("not_utf8", f"byte {error.start} is not UTF-8") from error
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
     except RecursionError as error:
         raise BadPayload("nested_too_deep", "nested beyond what can be read") from error
     except ValueError as error:
@@ -51,6 +51,11 @@ def _check_scalar(item: Any) -> None:
         raise BadPayload("number_too_large", "a number is beyond 64 bits")
     elif isinstance(item, float) and item in (float("inf"), float("-inf")):
         raise BadPayload("number_too_large", "a number is beyond what can be stored")
+
+
+def _integer(digits: str) -> int:
+    # Python refuses to read thousands of digits, and would take the whole body down with the one number.
+    return int(digits) if len(digits) <= 40 else (MAX_INTEGER + 1) * (-1 if digits.startswith("-") else 1)
 
 
 def _refuse_constant(name: str) -> None:

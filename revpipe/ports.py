@@ -163,11 +163,17 @@ class Dispatcher(Protocol):
     def send(self, stage: str, queue: str, ids: Sequence[uuid.UUID], send_no: int, correlation_id: str) -> None:
         """Start a chain for a chunk at `stage`. Raises Transient when the broker did not take it in time."""
 
+    def oldest(self, queue: str) -> datetime | None:
+        """When the message at the head of the queue was sent, None if the queue is empty.
+
+        Raises Transient when the broker can't be asked.
+        """
+
     def epoch(self) -> str | None:
-        """The broker's life: a word that is gone once the broker lost what it held."""
+        """The mark of the broker's present life, None once it lost what it held. Raises Transient."""
 
     def begin_epoch(self) -> str:
-        """Mark the broker's present life."""
+        """Mark the broker's present life anew. Raises Transient."""
 
 
 class Gate(Protocol):

@@ -1,0 +1,73 @@
+"""What is read from HubSpot for one chunk of signals: each record once, each failure kept with its record."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from adapters.hubspot.answers import Link, Record
+from adapters.hubspot.client import HubSpotClient
+from revpipe.errors import RevpipeError
+
+DEALS: Final = "deals"
+COMPANIES: Final = "companies"
+CONTACTS: Final = "contacts"
+TASKS: Final = "tasks"
+
+
+class Chunk:
+    """A memory of records and associations that lives as long as one `fetch`."""
+
+    def __init__(self, client: HubSpotClient) -> None:
+        self._client = client
+        self._records: dict[tuple[str, str], Record] = {}
+        self._links: dict[tuple[str, str, str], list[Link]] = {}
+        self._errors: dict[tuple[str, ...], RevpipeError] = {}
+        self._asked: set[tuple[str, ...]] = set()
+
+    def read(
+        self, object_type: str, ids: Iterable[str], properties: Sequence[str], history: Sequence[str] = ()
+    ) -> None:
+        """Read those of `ids` that have not been asked for yet."""
+        missing = [record_id for record_id in ids if (object_type, record_id) not in self._asked]
+        batch = self._client.read(object_type, missing, properties, history)
+        self._asked |= {(object_type, record_id) for record_id in missing}
+        self._records |= {(object_type, record_id): found for record_id, found in batch.records.items()}
+        self._errors |= {(object_type, record_id): error for record_id, error in batch.errors.items()}
+
+    def link(self, from_type: str, to_type: str, ids: Iterable[str]) -> None:
+        """Read the associations of those of `ids` that have not been asked for yet."""
+        missing = [record_id for record_id in ids if (from_type, to_type, record_id) not in self._asked]
+        found = self._client.links(from_type, to_type, missing)
+        self._asked |= {(from_type, to_type, record_id) for record_id in missing}
+        self._links |= {(from_type, to_type, record_id): links for record_id, links in found.to.items()}
+        self._errors |= {(from_type, to_type, record_id): error for record_id, error in found.errors.items()}
+
+    def record(self, object_type: str, record_id: str | None) -> Record | None:
+        """A record read before, None if there is none. Raises what kept it from being read."""
+        if record_id is None:
+            return None
+        self._raise((object_type, record_id))
+        return self._records.get((object_type, record_id))
+
+    def lacks(self, object_type: str, record_id: str) -> bool:
+        """Whether a record was asked for and, with no error, is not there."""
+        key = (object_type, record_id)
+        return key in self._asked and key not in self._records and key not in self._errors
+
+    def records(self, object_type: str) -> list[Record]:
+        """All records of a type that were found."""
+        return [found for (kind, _), found in self._records.items() if kind == object_type]
+
+    def links(self, from_type: str, to_type: str, record_id: str) -> list[Link]:
+        """Associations read before. Raises what kept them from being read."""
+        self._raise((from_type, to_type, record_id))
+        return self._links.get((from_type, to_type, record_id), [])
+
+    def linked(self, from_type: str, to_type: str, ids: Iterable[str]) -> list[str]:
+        """The ids that any of `ids` is associated with, of what could be read."""
+        keys = ((from_type, to_type, record_id) for record_id in ids)
+        return [link.id for key in keys for link in self._links.get(key, [])]
+
+    def _raise(self, key: tuple[str, ...]) -> None:
+        error = self._errors.get(key)
+        if error is not None:
+            raise error

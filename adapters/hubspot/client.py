@@ -1,0 +1,213 @@
+"""HubSpot's CRM API: the calls that revpipe makes, and the one place that names their paths."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import requests
+
+from adapters.http import HttpClient
+from adapters.hubspot import answers
+from adapters.hubspot.answers import Batch, Links, Record
+from revpipe.errors import CredentialsRefused, NotFound, Permanent, RevpipeError, Transient
+from revpipe.ports import Gate
+
+# Numbered versions end on 30 March 2027 (v4) and in September 2027 (v3); HubSpot's migration guide maps each
+# of these to a dated path with the same bodies.
+OBJECTS: Final = "/crm/v3/objects"
+ASSOCIATIONS: Final = "/crm/v4/associations"
+OWNERS: Final = "/crm/v3/owners"
+DEAL_PIPELINES: Final = "/crm/v3/pipelines/deals"
+
+BATCH: Final = 100
+"""Objects in one batch read or write (HubSpot docs, objects)."""
+BATCH_WITH_HISTORY: Final = 50
+BATCH_OF_LINKS: Final = 1000
+TRACE: Final = "objectWriteTraceId"
+"""Names one input of a batch write: HubSpot repeats it in results and errors, and then fails inputs singly."""
+_WAITS: Final = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0, "DAILY": 3600.0}
+"""Seconds to wait for each of HubSpot's limits; the daily one resets at midnight in a zone we aren't told."""
+
+
+class HubSpotSettings(Protocol):
+    """What the HubSpot adapters need to be told."""
+
+    @property
+    def hubspot_access_token(self) -> str | None:
+        """The token of a private app or a service key."""
+
+    @property
+    def hubspot_base_url(self) -> str:
+        """Where the API is, without a path."""
+
+
+class HubSpotClient:
+    """One HubSpot account. Safe to share between threads; opens no connection before its first call."""
+
+    def __init__(self, settings: HubSpotSettings, gate: Gate) -> None:
+        self._token = settings.hubspot_access_token
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        self._http = HttpClient("hubspot", settings.hubspot_base_url, gate, headers, wait_told=wait_told)
+
+    def read(
+        self, object_type: str, ids: Iterable[str], properties: Sequence[str], history: Sequence[str] = ()
+    ) -> Batch:
+        """The records of `ids`, in as few calls as HubSpot allows. What is wrong with one id is its own error."""
+        batch = Batch()
+        asked = [record_id for record_id in dict.fromkeys(ids) if is_id(record_id)]
+        for part in slices(asked, BATCH_WITH_HISTORY if history else BATCH):
+            self._read_part(object_type, part, properties, history, batch)
+        return batch
+
+    def record(self, object_type: str, record_id: str, properties: Sequence[str]) -> Record:
+        """One record; of a merged one the survivor. Raises NotFound."""
+        if not is_id(record_id):
+            raise NotFound(f"{record_id!r} is not an id of HubSpot")
+        path = f"{OBJECTS}/{object_type}/{record_id}"
+        return _one(self._call("GET", path, params={"properties": ",".join(properties) or None}))
+
+    def links(self, from_type: str, to_type: str, ids: Iterable[str]) -> Links:
+        """All associations of `ids` to records of `to_type`. A record without any has no entry."""
+        found = Links()
+        path = f"{ASSOCIATIONS}/{from_type}/{to_type}/batch/read"
+        waiting = [{"id": record_id} for record_id in dict.fromkeys(ids) if is_id(record_id)]
+        while waiting:
+            inputs, waiting = waiting[:BATCH_OF_LINKS], waiting[BATCH_OF_LINKS:]
+            answer = self._call("POST", path, {"inputs": inputs})
+            waiting += _take_links(answer, [item["id"] for item in inputs], found)
+        return found
+
+    def pages(self, path: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Every object of a list (owners, pipelines), page by page of `limit` objects."""
+        after: str | None = None
+        while True:
+            answer = self._call("GET", path, params={"limit": limit, "after": after})
+            yield from answers.items(answer, "results")
+            following = answers.next_page(answer)
+            if following in (None, after):
+                return
+            after = following
+
+    def create(self, object_type: str, body: Mapping[str, Any]) -> Record:
+        """Make one record. HubSpot knows no idempotency key: a failure may be ambiguous."""
+        answer = self._call("POST", f"{OBJECTS}/{object_type}", body, safe=False)
+        return _one(answer, ambiguous=True)
+
+    def create_many(self, object_type: str, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Make up to 100 records; the answer as it came, which may hold errors."""
+        return self._call("POST", f"{OBJECTS}/{object_type}/batch/create", {"inputs": inputs}, safe=False)
+
+    def update(self, object_type: str, record_id: str, properties: Mapping[str, str]) -> Record:
+        """Set properties of one record to absolute values, which may be repeated without harm."""
+        return _one(self._call("PATCH", f"{OBJECTS}/{object_type}/{record_id}", {"properties": properties}))
+
+    def update_many(self, object_type: str, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Set properties of up to 100 different records; the answer as it came, which may hold errors."""
+        return self._call("POST", f"{OBJECTS}/{object_type}/batch/update", {"inputs": inputs})
+
+    def _read_part(
+        self, object_type: str, ids: list[str], properties: Sequence[str], history: Sequence[str], batch: Batch
+    ) -> None:
+        body: dict[str, Any] = {"properties": properties, "propertiesWithHistory": history}
+        body["inputs"] = [{"id": record_id} for record_id in ids]
+        try:
+            answer = self._call("POST", f"{OBJECTS}/{object_type}/batch/read", body)
+        except Permanent as error:
+            # One id that HubSpot chokes on must not cost its neighbours their context.
+            if len(ids) > 1:
+                for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
+                    self._read_part(object_type, half, properties, history, batch)
+            elif not isinstance(error, NotFound):
+                batch.errors[ids[0]] = error
+            return
+        unclear, strangers = _take_records(answer, ids, batch)
+        for record_id in unclear if strangers else ():
+            with contextlib.suppress(Permanent):
+                survivor = self.record(object_type, record_id, properties)
+                batch.records[record_id] = strangers.get(survivor.id, survivor)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        json: Mapping[str, Any] | None = None,
+        *,
+        safe: bool = True,
+        params: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        if not self._token:
+            raise CredentialsRefused("HUBSPOT_ACCESS_TOKEN is not set, so HubSpot can't be called")
+        response = self._http.request(method, path, idempotent=safe, json=json, params=params)
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise _unreadable(ambiguous=not safe) from error
+        if not isinstance(answer, dict):
+            raise _unreadable(ambiguous=not safe)
+        return answer
+
+
+def is_id(word: str) -> bool:
+    """Whether a text can be a HubSpot record id: digits that fit 64 bits."""
+    return word.isascii() and word.isdecimal() and int(word) < 2**63
+
+
+def slices(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    """`ids` in lists of at most `size`."""
+    return (list(ids[start : start + size]) for start in range(0, len(ids), size))
+
+
+def wait_told(response: requests.Response) -> float | None:
+    """Seconds to wait after a 429, by the limit that its body names (HubSpot sends no Retry-After there)."""
+    try:
+        policy = str(response.json().get("policyName", "")).upper()
+    except (ValueError, AttributeError):
+        return None
+    return _WAITS.get(policy)
+
+
+def _take_records(answer: Mapping[str, Any], ids: list[str], batch: Batch) -> tuple[list[str], dict[str, Record]]:
+    """Sort an answer into `batch`. Returns the ids left over, and the records that no id was asked for.
+
+    If there are both, a merge may be why: HubSpot answers an old id with the record that survived.
+    """
+    open_ids, strangers = set(ids), {}
+    for found in filter(None, map(answers.record, answers.items(answer, "results"))):
+        known = found.known_as & open_ids
+        batch.records.update(dict.fromkeys(known, found))
+        open_ids -= known
+        if not known:
+            strangers[found.id] = found
+    for named, error in answers.failures(answer, "ids", "id"):
+        meant = open_ids & set(named) if named else set(open_ids)
+        open_ids -= meant
+        if not isinstance(error, NotFound):
+            batch.errors.update(dict.fromkeys(meant, error))
+    return sorted(open_ids), strangers
+
+
+def _take_links(answer: Mapping[str, Any], ids: list[str], found: Links) -> list[dict[str, str]]:
+    """Sort an answer into `found`. Returns the inputs that ask for the pages to come."""
+    more: list[dict[str, str]] = []
+    for item in answers.items(answer, "results"):
+        asked, links = answers.links(item)
+        if asked is not None:
+            found.to.setdefault(asked, []).extend(links)
+            after = answers.next_page(item)
+            more += [{"id": asked, "after": after}] if after else []
+    for named, error in answers.failures(answer, "fromObjectId", "ids"):
+        if not isinstance(error, NotFound):
+            meant = named or [record_id for record_id in ids if record_id not in found.to]
+            found.errors.update(dict.fromkeys(meant, error))
+    return more
+
+
+def _one(answer: Mapping[str, Any], *, ambiguous: bool = False) -> Record:
+    found = answers.record(answer)
+    if found is None:
+        raise _unreadable(ambiguous=ambiguous)
+    return found
+
+
+def _unreadable(*, ambiguous: bool) -> RevpipeError:
+    return Transient("hubspot answered what can't be read", ambiguous=ambiguous)

@@ -1,0 +1,19 @@
+"""Every adapter by role and name. Adding a vendor is a line here and a folder beside it.
+
+A line is `module:function`; the function takes (settings) for a source, (settings, gate) for the others.
+"""
+
+from typing import Final
+
+SOURCES: Final = {
+    "hubspot": "adapters.hubspot.source:build",
+    "gong": "adapters.gong.source:build",
+}
+PROVIDERS: Final = {
+    "hubspot": "adapters.hubspot.context:build_provider",
+}
+ACTIONS: Final = {
+    "hubspot": "adapters.hubspot.actions:build_actions",
+    "slack": "adapters.slack.actions:build_actions",
+    "drafts": "adapters.drafts.actions:build_actions",
+}

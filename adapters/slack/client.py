@@ -1,0 +1,127 @@
+"""Slack's Web API, as far as we use it. Its errors come as HTTP 200 with `"ok": false`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import requests
+
+from adapters.http import HttpClient, retry_after
+from revpipe.errors import CredentialsRefused, Permanent, RateLimited, RevpipeError, Transient
+from revpipe.ports import Gate
+
+VENDOR: Final = "slack"
+PAGE: Final = 200
+MAX_PAGES: Final = 50
+
+# Slack docs, error lists of chat.postMessage and conversations.history.
+_LIMITED: Final = frozenset({"ratelimited", "rate_limited"})
+_PASSING: Final = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable"})
+_CREDENTIALS: Final = frozenset(
+    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
+)
+_ADVICE: Final[Mapping[str, str]] = {
+    "not_in_channel": "invite the bot to the channel (/invite @its-name)",
+    "channel_not_found": "check the channel's id; to a private channel the bot must be invited",
+    "is_archived": "the channel is archived: unarchive it, or name another one",
+    "restricted_action": "the workspace does not let the app post there: ask its admin",
+    "invalid_blocks": "the message's blocks are malformed: this is a fault of revpipe, please report it",
+    "msg_too_long": "shorten the rule's text",
+    "msg_blocks_too_long": "shorten the rule's text, or name fewer fields",
+    "no_text": "the rule renders an empty message",
+}
+
+
+class MissingScope(CredentialsRefused):
+    """The token is good, but lacks a scope for this method."""
+
+
+class SlackClient:
+    """One workspace, by its bot token. `base_url` ends in /api/, as for slack_sdk."""
+
+    def __init__(self, token: str | None, base_url: str, gate: Gate) -> None:
+        self._token = token
+        self._gate = gate
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = HttpClient(VENDOR, base_url, gate, headers=headers)
+
+    def post_message(self, channel: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        """chat.postMessage; the answer holds `channel` (always an id) and `ts`. It has no idempotency key.
+
+        Counts against the limit of its channel. Raises Transient with `ambiguous` set if it may have arrived.
+        """
+        return self._call(
+            "POST",
+            "chat.postMessage",
+            kind=f"post:{channel}",
+            json={"channel": channel, **message},
+            headers={"Content-Type": "application/json; charset=utf-8"},
+        )
+
+    def history(self, channel: str, oldest: str) -> Iterator[dict[str, Any]]:
+        """The messages of a channel (an id, never a name) since `oldest` (Unix seconds), with their metadata.
+
+        Raises Permanent when there are too many to read, or the list breaks off.
+        """
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            params: dict[str, Any] = {
+                "channel": channel,
+                "oldest": oldest,
+                "inclusive": "true",
+                "include_all_metadata": "true",
+                "limit": PAGE,
+            }
+            if cursor:
+                params["cursor"] = cursor
+            answer = self._call("GET", "conversations.history", kind="history", params=params)
+            yield from answer.get("messages") or ()
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                if answer.get("has_more"):
+                    raise Permanent("slack says that the history goes on, but not where")
+                return
+        raise Permanent(f"the history since then is longer than {MAX_PAGES * PAGE} messages")
+
+    def _call(self, method: str, name: str, *, kind: str, **arguments: Any) -> dict[str, Any]:
+        if not self._token:
+            raise CredentialsRefused("SLACK_BOT_TOKEN is not set: it is the Bot token of your Slack app")
+        response = self._http.request(method, name, kind=kind, **arguments)
+        safe = method == "GET"
+        answer = _json(response)
+        if answer is None:
+            failure: RevpipeError = Transient(f"slack's answer to {name} is not JSON", ambiguous=not safe)
+        elif answer.get("ok") is True:
+            return answer
+        else:
+            failure = error_in(name, answer, response.headers, safe=safe)
+        # The HTTP layer saw a 200 and reported success.
+        self._gate.report(VENDOR, kind, failure)
+        raise failure
+
+
+def error_in(name: str, answer: Mapping[str, Any], headers: Mapping[str, str], *, safe: bool) -> RevpipeError:
+    """The error that an answer with `"ok": false` stands for; `name` is the method called.
+
+    `safe` says that the call only read, so that a failure leaves no doubt.
+    """
+    code = str(answer.get("error") or "no error code")[:100]
+    said = f"slack refused {name}: {code}"
+    if code in _LIMITED:
+        return RateLimited(said, retry_after=retry_after(headers.get("Retry-After")))
+    if code in _PASSING:
+        return Transient(said, ambiguous=not safe)
+    if code == "missing_scope":
+        return MissingScope(f"{said}; add the scope {answer.get('needed', '')} to the app and reinstall it")
+    if code in _CREDENTIALS:
+        return CredentialsRefused(f"{said}; set SLACK_BOT_TOKEN to a token that is valid")
+    details = "; ".join(str(line) for line in (answer.get("response_metadata") or {}).get("messages") or ())
+    advice = _ADVICE.get(code, "see Slack's documentation of the method for this code")
+    return Permanent(f"{said}; {advice}" + (f" ({details[:300]})" if details else ""))
+
+
+def _json(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        answer = response.json()
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

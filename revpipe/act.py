@@ -1,0 +1,115 @@
+"""Carrying out actions, each once: claim, look for an earlier try's effect, call the vendor, record."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from revpipe import outcomes, stage, work
+from revpipe.crash import crash_point
+from revpipe.db import transaction
+from revpipe.errors import EffectUnknown, RevpipeError
+from revpipe.outcomes import Outcome
+from revpipe.ports import ActionAdapter, Effect, Order
+from revpipe.services import Services
+from revpipe.work import ACTIONS, Chunk, Claim
+
+log = structlog.get_logger(__name__)
+
+STARTED: Final = ", state = 'running', maybe_done = true, first_tried_at = coalesce(t.first_tried_at, :now)"
+
+
+def run(chunk: Chunk, services: Services) -> None:
+    """Carry out the actions of the chunk, which all go to one adapter."""
+    with transaction(services.engine) as tx:
+        now = services.clock.now()
+        held = work.claim(tx, ACTIONS, "act", chunk, now, STARTED)
+        held = held.only(outcomes.stop_exhausted(tx, held.rows, now))
+    if not held.rows:
+        return
+    with stage.renewed(held, services):
+        found = _verified(held, services)
+        todo = [row for row in held.rows if row["action_id"] not in found]
+        outcomes.record(held, found, services)
+        for rows in _batches(todo, services):
+            outcomes.record(held, _perform(held.only(rows), services), services)
+
+
+def _batches(rows: Sequence[Mapping[str, Any]], services: Services) -> list[Sequence[Mapping[str, Any]]]:
+    if not rows:
+        return []
+    size = _adapter(rows[0], services).batch
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _verified(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
+    """For rows with an earlier try of unknown end: what a look at the vendor says. A row that may surely be
+    tried again has no entry."""
+    found: dict[uuid.UUID, Outcome] = {}
+    for row in held.rows:
+        if row["maybe_done"]:
+            outcome = _look(row, _adapter(row, services), services)
+            if outcome is not None:
+                found[row["action_id"]] = outcome
+    return found
+
+
+def _look(row: Mapping[str, Any], adapter: ActionAdapter, services: Services) -> Outcome | None:
+    try:
+        effect = adapter.find(order_of(row))
+    except EffectUnknown as error:
+        return error
+    except RevpipeError as error:
+        return outcomes.StillUnsure(error)
+    if effect is not None:
+        return outcomes.Found(effect)
+    settled = row["tried_at"] + adapter.settle
+    if services.clock.now() < settled:
+        return outcomes.NotYet(settled)
+    return None
+
+
+def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
+    """Call the vendor for rows whose lease is ours at this very moment."""
+    with transaction(services.engine) as tx:
+        ours = work.renew(tx, held, services.clock.now())
+    rows = [row for row in held.rows if row["action_id"] in ours]
+    if not rows:
+        return {}
+    adapter = _adapter(rows[0], services)
+    orders = [order_of(row) for row in rows]
+    crash_point("before_effect")
+    try:
+        answers: Mapping[uuid.UUID, Effect | RevpipeError] = adapter.perform(orders)
+    except RevpipeError as error:
+        answers = {order.action_id: error for order in orders}
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("adapter_broke", adapter=adapter.name, actions=len(orders))
+        return {order.action_id: outcomes.StillUnsure(error) for order in orders}
+    crash_point("after_effect")
+    silent = outcomes.StillUnsure(RevpipeError(f"{adapter.name} gave no outcome for this action"))
+    return {order.action_id: answers.get(order.action_id, silent) for order in orders}
+
+
+def _adapter(row: Mapping[str, Any], services: Services) -> ActionAdapter:
+    return services.adapters[row["adapter"]]
+
+
+def order_of(row: Mapping[str, Any]) -> Order:
+    """What the adapter is asked to do, from the action's row."""
+    return Order(
+        action_id=row["action_id"],
+        type=row["type"],
+        params=row["params"],
+        correlation_id=row["correlation_id"],
+        deal_id=row["deal_id"],
+        account_id=row["account_id"],
+        contact_id=row["contact_id"],
+        attempt=row["attempts"],
+        created_at=row["created_at"],
+        first_tried_at=row["first_tried_at"],
+    )

@@ -1,0 +1,98 @@
+"""Settings + registry + dispatcher → Services: the one file of the core that imports outward."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from config.queues import OUTBOUND, needed_settings
+from config.settings import Settings, require
+from revpipe import action_policy, context_needs, crash, rules
+from revpipe.clock import SystemClock
+from revpipe.db import make_engine
+from revpipe.errors import Misconfigured
+from revpipe.gate import LIMITS, RedisGate
+from revpipe.ports import ActionAdapter, Provider, Source
+from revpipe.services import Services
+
+from adapters import registry  # isort: skip
+from tasks import dispatch  # isort: skip
+
+CONFIG: Final = Path(__file__).parent.parent / "config"
+
+
+def for_web(settings: Settings, *, connections: int = 5) -> Services:
+    """What the web process needs: every source, and no vendor's token."""
+    return _services(settings, connections, sources=_sources(settings))
+
+
+def for_keeper(settings: Settings) -> Services:
+    """What the keeper and the command line need: the ledger and the queues."""
+    return _services(settings, 2)
+
+
+def for_worker(settings: Settings, queues: Sequence[str], *, connections: int = 5) -> Services:
+    """What a worker of `queues` needs and no more. Raises SettingsError for what it can't work without."""
+    require(settings, *needed_settings(tuple(queues)))
+    gate = RedisGate(
+        redis.Redis.from_url(str(settings.redis_url), socket_timeout=1, socket_connect_timeout=1), LIMITS
+    )
+    providers: list[Provider] = []
+    if any(queue.startswith("enrich.") for queue in queues):
+        providers = [_make(path, settings, gate) for path in registry.PROVIDERS.values()]
+    wanted = [name for name in OUTBOUND if any(queue.startswith(f"execute.{name}.") for queue in queues)]
+    adapters: dict[str, ActionAdapter] = {name: _make(registry.ACTIONS[name], settings, gate) for name in wanted}
+    return _services(settings, connections, providers=providers, adapters=adapters, worker=True)
+
+
+def load_rules() -> rules.RuleBook:
+    """The rules in config/, checked. Raises Misconfigured with file and line of each fault."""
+    policy = load_policy()
+    text = (CONFIG / "rules.yaml").read_text(encoding="utf-8")
+    return rules.load(text, dict.fromkeys(policy), "config/rules.yaml")
+
+
+def load_policy() -> dict[str, action_policy.ActionPolicy]:
+    """The policy for each action type in config/, checked against the adapters that there are."""
+    policy = action_policy.load((CONFIG / "actions.yaml").read_text(encoding="utf-8"), "config/actions.yaml")
+    for kind, entry in policy.items():
+        if entry.adapter not in registry.ACTIONS:
+            raise Misconfigured(f"config/actions.yaml: {kind}: no adapter is registered as {entry.adapter!r}")
+    return policy
+
+
+def _services(
+    settings: Settings,
+    connections: int,
+    *,
+    sources: Mapping[str, Source] | None = None,
+    providers: Sequence[Provider] = (),
+    adapters: Mapping[str, ActionAdapter] | None = None,
+    worker: bool = False,
+) -> Services:
+    require(settings, "database_url", "redis_url")
+    crash.arm(settings.revpipe_crash_point)
+    needs = context_needs.load((CONFIG / "sources.yaml").read_text(encoding="utf-8"), "config/sources.yaml")
+    return Services(
+        settings=settings,
+        engine=make_engine(str(settings.database_url), pool_size=connections, prepared=settings.database_prepared),
+        dispatcher=dispatch.connect(settings, publisher_only=not worker),
+        clock=SystemClock(),
+        rules=load_rules(),
+        policy=load_policy(),
+        needs=needs,
+        sources=sources or {},
+        providers=providers,
+        adapters=adapters or {},
+    )
+
+
+def _sources(settings: Settings) -> dict[str, Source]:
+    return {name: _make(path, settings) for name, path in registry.SOURCES.items()}
+
+
+def _make(path: str, *arguments: Any) -> Any:
+    module, _, function = path.partition(":")
+    return getattr(importlib.import_module(module), function)(*arguments)

@@ -1,0 +1,56 @@
+"""`revpipe approvals`: what waits for a person, and the person's word."""
+
+import getpass
+import uuid
+
+import click
+
+from revpipe import approvals as approving
+from revpipe.commands.context import as_json, ledger
+from revpipe.db import transaction
+
+
+@click.group()
+def approvals() -> None:
+    """What waits for a person's word."""
+
+
+@approvals.command("list")
+@click.option("--json", "json_", is_flag=True, help="For machines.")
+def list_(json_: bool) -> None:
+    """Open approvals, the one that expires first in front."""
+    with ledger() as services, transaction(services.engine) as tx:
+        rows = approving.listing(tx)
+        now = services.clock.now()
+    if json_:
+        as_json(rows)
+        return
+    for row in rows:
+        minutes = round((row["expires_at"] - now).total_seconds() / 60)
+        click.echo(
+            f"{row['action_id']}  {row['type']}  deal {row['deal_id'] or '-'}  rule {row['rule_id']}  {minutes} min left"
+        )
+        for name, value in row["params"].items():
+            if value not in (None, ""):
+                click.echo(f"    {name}: {value}")
+    if not rows:
+        click.echo("nothing waits for approval")
+
+
+@approvals.command()
+@click.argument("action_id", type=click.UUID)
+@click.option("--by", default=getpass.getuser, help="Who decides; by default the user of this machine.")
+def approve(action_id: uuid.UUID, by: str) -> None:
+    """Let an action be carried out."""
+    with ledger() as services:
+        click.echo(approving.approve(services, action_id, by))
+
+
+@approvals.command()
+@click.argument("action_id", type=click.UUID)
+@click.option("--reason", help="Why not.")
+@click.option("--by", default=getpass.getuser, help="Who decides; by default the user of this machine.")
+def reject(action_id: uuid.UUID, by: str, reason: str | None) -> None:
+    """End an action without effect."""
+    with ledger() as services:
+        click.echo(approving.reject(services, action_id, by, reason))

@@ -1,0 +1,70 @@
+"""Stored context: parts as JSON and back, and what a signal is about once its context is known."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from revpipe.errors import BadPayload
+from revpipe.models import Context
+from revpipe.ports import Part, Parts
+from revpipe.signals import Signal, subject_of
+
+SCHEMA_VERSION: Final = 1
+
+
+def dump(parts: Parts) -> dict[str, Any]:
+    """Parts as they are stored."""
+    return {
+        name: {
+            "provider": part.provider,
+            "fetched_at": part.fetched_at.isoformat(),
+            "value": dict(part.value) if part.value is not None else None,
+            "complete": part.complete,
+            "missing": part.missing,
+        }
+        for name, part in parts.items()
+    }
+
+
+def load(stored: Mapping[str, Any], version: int) -> dict[str, Part]:
+    """Parts from their stored form. Raises BadPayload for a version that this release does not know."""
+    if version != SCHEMA_VERSION:
+        raise BadPayload("unknown_schema_version", f"context version {version}; this release knows 1")
+    return {
+        name: Part(
+            name=name,
+            provider=part["provider"],
+            fetched_at=datetime.fromisoformat(part["fetched_at"]),
+            value=part["value"],
+            complete=part["complete"],
+            missing=part["missing"],
+        )
+        for name, part in stored.items()
+    }
+
+
+def read(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, Part]]:
+    """The stored contexts of signals, by signal id."""
+    rows = tx.execute(
+        select(Context.signal_id, Context.parts, Context.schema_version).where(Context.signal_id.in_(signal_ids))
+    )
+    return {row.signal_id: load(row.parts, row.schema_version) for row in rows}
+
+
+def value(parts: Parts, name: str) -> Mapping[str, Any]:
+    """The value of a part, empty if there is none."""
+    part = parts.get(name)
+    return part.value or {} if part else {}
+
+
+def subject(signal: Signal, parts: Parts) -> str:
+    """What decisions on this signal are counted by: the deal that context found, else the signal's own."""
+    found = subject_of(
+        signal.deal_id or value(parts, "deal").get("id"),
+        signal.account_id or value(parts, "account").get("id"),
+        signal.contact_id or value(parts, "contact").get("id"),
+    )
+    return found or signal.subject

@@ -1,0 +1,68 @@
+"""The ledger's engine and transactions."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 30
+
+
+class Base(DeclarativeBase):
+    """The base of all tables; every time is `timestamptz`, every payload `jsonb`."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[Any]: JSONB}  # noqa: RUF012
+
+
+def make_engine(url: str, *, pool_size: int = 5, prepared: bool = True) -> Engine:
+    """An engine for the ledger at `url`. Opens no connection yet.
+
+    Sessions hold no state that a transaction pooler would lose; `prepared` is off behind such a pooler.
+    The session's time limits come as start-up options, so that a lost peer never holds a worker for ever.
+    """
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        pool_recycle=300,
+        json_serializer=_to_json,
+        json_deserializer=orjson.loads,
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "prepare_threshold": 5 if prepared else None,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+        },
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction: committed at the end of the block, rolled back if it raises."""
+    with engine.begin() as connection:
+        yield connection
+
+
+def _to_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:
+        return json.dumps(value, default=str)

@@ -1,0 +1,167 @@
+"""Stage enrich: ask the providers, keep who said what and when. Decides nothing, changes nothing outside."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from revpipe import cached_parts, call_history, contexts, failures, schemas, stage, trail, vocabulary, work
+from revpipe.db import transaction
+from revpipe.errors import RevpipeError, Transient
+from revpipe.models import Context
+from revpipe.ports import Part, Parts, Provider
+from revpipe.services import Services
+from revpipe.signals import Signal
+from revpipe.work import Chunk, Claim
+
+STAGE = "enrich"
+
+
+def run(chunk: Chunk, services: Services) -> Chunk | None:
+    """Give each signal of the chunk its context and return those that go on to be decided."""
+    return stage.run(STAGE, chunk, services, _enrich)
+
+
+def _enrich(held: Claim, services: Services) -> stage.HandOn:
+    signals: dict[uuid.UUID, Signal] = {}
+    failed: list[failures.Failure] = []
+    rows = {row["signal_id"]: row for row in held.rows}
+    for row in held.rows:
+        try:
+            signals[row["signal_id"]] = schemas.stored_signal(row)
+        except RevpipeError as error:
+            failed.append(failures.Failure(row, error))
+    with transaction(services.engine) as tx:
+        stored = set(tx.scalars(select(Context.signal_id).where(Context.signal_id.in_(list(signals)))).all())
+    todo = [signal for key, signal in signals.items() if key not in stored]
+    gathered = gather(todo, services)
+    made: dict[uuid.UUID, Parts] = {}
+    for signal in todo:
+        outcome = gathered[signal.signal_id]
+        if isinstance(outcome, RevpipeError):
+            failed.append(failures.Failure(rows[signal.signal_id], outcome))
+        else:
+            made[signal.signal_id] = outcome
+    return _record(held, services, signals, made, failed)
+
+
+def gather(signals: Sequence[Signal], services: Services) -> Mapping[uuid.UUID, Parts | RevpipeError]:
+    """All parts that the signals need. A required part that can't be had is the signal's error.
+
+    An optional part that can't be had now is there, marked incomplete.
+    """
+    now = services.clock.now()
+    needs = {signal.signal_id: services.needs.of(signal) for signal in signals}
+    found: dict[uuid.UUID, dict[str, Part]] = {signal.signal_id: {} for signal in signals}
+    broken: dict[uuid.UUID, RevpipeError] = {}
+    with transaction(services.engine) as tx:
+        for key, part in call_history.parts(tx, signals, now).items():
+            found[key]["calls"] = part
+        cached_parts.recall(tx, signals, services.needs, found, now)
+    fetched: list[tuple[Signal, Part]] = []
+    for provider in services.providers:
+        wanted = {
+            signal.signal_id: (needs[signal.signal_id].wanted & set(provider.parts)) - set(found[signal.signal_id])
+            for signal in signals
+        }
+        asked = [signal for signal in signals if wanted[signal.signal_id]]
+        for signal, outcome in _ask(provider, asked, wanted):
+            if isinstance(outcome, RevpipeError):
+                broken[signal.signal_id] = outcome
+            else:
+                found[signal.signal_id].update(outcome)
+                fetched += [(signal, part) for part in outcome.values()]
+    with transaction(services.engine) as tx:
+        cached_parts.remember(tx, fetched, services.needs)
+    return {signal.signal_id: _outcome(signal, needs[signal.signal_id], found, broken, now) for signal in signals}
+
+
+def _ask(
+    provider: Provider, signals: Sequence[Signal], wanted: Mapping[uuid.UUID, frozenset[str]]
+) -> list[tuple[Signal, Parts | RevpipeError]]:
+    if not signals:
+        return []
+    try:
+        answers = provider.fetch(signals, {signal.signal_id: wanted[signal.signal_id] for signal in signals})
+    except RevpipeError as error:
+        return [(signal, error) for signal in signals]
+    silent = Transient(f"{provider.name} gave no answer for this signal")
+    return [(signal, answers.get(signal.signal_id, silent)) for signal in signals]
+
+
+def _outcome(
+    signal: Signal,
+    need: Any,
+    found: Mapping[uuid.UUID, dict[str, Part]],
+    broken: Mapping[uuid.UUID, RevpipeError],
+    now: datetime,
+) -> Parts | RevpipeError:
+    parts = dict(found[signal.signal_id])
+    error = broken.get(signal.signal_id)
+    lacking = need.required - set(parts)
+    if error and lacking:
+        return error
+    for name in need.wanted - set(parts):
+        why = error.code if error else "no_provider"
+        parts[name] = Part(name, "none", now, None, complete=error is None, missing=why)
+    return parts
+
+
+def _record(
+    held: Claim,
+    services: Services,
+    signals: Mapping[uuid.UUID, Signal],
+    made: Mapping[uuid.UUID, Parts],
+    failed: Sequence[failures.Failure],
+) -> stage.HandOn:
+    now = services.clock.now()
+    with transaction(services.engine) as tx:
+        ours = set(work.still_held(tx, held))
+        broken = {failure.row["signal_id"] for failure in failed}
+        good = [row for row in held.rows if row["signal_id"] in ours and row["signal_id"] not in broken]
+        _store(tx, signals, {key: made[key] for key in made if key in ours}, now)
+        known = contexts.read(tx, [row["signal_id"] for row in good])
+        moved = []
+        entries = []
+        for row in good:
+            parts = known[row["signal_id"]]
+            priority = _priority(signals[row["signal_id"]], parts, row["priority"], services, now)
+            moved.append({**row, "priority": priority, "was_priority": row["priority"]})
+            entries.append(_entry(row, parts, priority, held, now))
+        handed = stage.hand_on(tx, STAGE, moved, services, now)
+        trail.record(tx, now, entries)
+        failures.settle_signals(tx, STAGE, [one for one in failed if one.row["signal_id"] in ours], now)
+    return handed
+
+
+def _priority(signal: Signal, parts: Parts, present: str, services: Services, now: datetime) -> str:
+    """The urgency scored again with what is now known."""
+    return services.rules.urgency(vocabulary.facts(signal, parts, {}, now), present)
+
+
+def _store(
+    tx: Connection, signals: Mapping[uuid.UUID, Signal], made: Mapping[uuid.UUID, Parts], now: datetime
+) -> None:
+    rows = [
+        {
+            "signal_id": key,
+            "schema_version": contexts.SCHEMA_VERSION,
+            "subject": contexts.subject(signals[key], made[key]),
+            "parts": contexts.dump(made[key]),
+            "complete": all(part.complete for part in made[key].values()),
+            "created_at": now,
+        }
+        for key in sorted(made)
+    ]
+    if rows:
+        tx.execute(insert(Context), rows)
+
+
+def _entry(row: Mapping[str, Any], parts: Parts, priority: str, held: Claim, now: datetime) -> trail.Entry:
+    detail = stage.timing(row, held, now)
+    detail["parts"] = {name: part.missing or part.provider for name, part in sorted(parts.items())}
+    if priority != row["priority"]:
+        detail["urgency"] = [row["priority"], priority]
+    return trail.Entry("enriched", row["signal_id"], None, row["correlation_id"], detail)

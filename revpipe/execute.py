@@ -1,0 +1,51 @@
+"""Stage execute: release a plan's actions to their adapters' queues, or to a person first."""
+
+import uuid
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from revpipe import approvals, stage, trail, work
+from revpipe.db import transaction
+from revpipe.releases import make_ready
+from revpipe.services import Services
+from revpipe.work import SIGNALS, Chunk, Claim
+
+STAGE: Final = "execute"
+
+
+def run(chunk: Chunk, services: Services) -> None:
+    """Release the planned actions of each signal of the chunk. Nothing goes on in the chain."""
+    stage.run(STAGE, chunk, services, _release)
+
+
+def _release(held: Claim, services: Services) -> stage.HandOn:
+    now = services.clock.now()
+    handed = stage.HandOn()
+    with transaction(services.engine) as tx:
+        ours = set(work.still_held(tx, held))
+        rows = [row for row in held.rows if row["signal_id"] in ours]
+        entries = [
+            trail.Entry("released", row["signal_id"], None, row["correlation_id"], stage.timing(row, held, now))
+            for row in rows
+        ]
+        trail.record(tx, now, entries)
+        for action in _planned(tx, ours):
+            policy = services.policy[action["type"]]
+            if policy.needs_person(action["approval"]):
+                approvals.request(tx, action, policy.expires, now)
+            else:
+                handed.offers.append(make_ready(tx, action, now))
+        work.move(tx, SIGNALS, sorted(ours), {"state": "waiting", "stage": None, "queue": None})
+    return handed
+
+
+def _planned(tx: Connection, signal_ids: set[uuid.UUID]) -> list[dict[str, Any]]:
+    rows = tx.execute(
+        text(
+            "SELECT action_id, signal_id, correlation_id, type, adapter, priority, approval FROM actions"
+            " WHERE signal_id = ANY(:ids) AND state = 'planned' ORDER BY action_id FOR UPDATE"
+        ),
+        {"ids": sorted(signal_ids)},
+    )
+    return [dict(row) for row in rows.mappings()]

@@ -1,0 +1,113 @@
+"""What becomes of rows whose work failed: tried again, parked or buried, each in plain sight."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from config.queues import QUEUES
+from revpipe import dead_letters, dispositions, retry, trail, work
+from revpipe.errors import RateLimited
+from revpipe.work import SIGNALS
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A row whose work failed, and the error."""
+
+    row: Mapping[str, Any]
+    error: Exception
+
+
+def policy_of(queue: str) -> retry.Policy:
+    """The retry policy of a queue, from the queue table."""
+    spec = QUEUES[queue]
+    return retry.Policy(attempts=spec.attempts, backoff=spec.backoff, cap=spec.backoff_cap)
+
+
+class TooManyAttempts(Exception):
+    """The row was claimed more often than its queue allows: whatever took it never came to an end."""
+
+
+def bury_exhausted(
+    tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], now: datetime
+) -> list[Mapping[str, Any]]:
+    """Bury the rows that were claimed too often, and return the others."""
+    good = []
+    for row in rows:
+        allowed = QUEUES[row["queue"]].attempts
+        if row["attempts"] <= allowed:
+            good.append(row)
+        else:
+            error = TooManyAttempts(f"{row['attempts'] - 1} tries ended without an outcome; {allowed} are allowed")
+            _bury_signal(tx, stage, row, error, "exhausted", now)
+    return good
+
+
+def settle_signals(tx: Connection, stage: str, failures: list[Failure], now: datetime) -> None:
+    """Write what follows from each failed signal. The caller has checked that the claims still hold."""
+    for failure in failures:
+        row, error = failure.row, failure.error
+        decision = retry.decide(error, row["attempts"], policy_of(row["queue"]), now)
+        if not isinstance(decision, retry.Bury) and now >= row["expires_at"]:
+            decision = retry.Bury("expired_waiting")
+        if isinstance(decision, retry.Bury):
+            _bury_signal(tx, stage, row, error, decision.reason, now)
+            continue
+        parked = isinstance(decision, retry.Park)
+        due = decision.until if isinstance(decision, retry.Park) else decision.due
+        state = {"state": "parked"} if parked else {}
+        # To wait for a vendor, or for its rate, is no failure of the row: it burns no attempt.
+        kept = parked or decision.reason == RateLimited.code
+        attempts = {"attempts": max(0, row["attempts"] - 1)} if kept else {}
+        work.postpone(tx, SIGNALS, [row["signal_id"]], min(due, row["expires_at"]), {**state, **attempts})
+        what = "parked" if parked else "retry"
+        trail.record(tx, now, [_entry(what, row, stage, error, decision.reason, due, now)])
+
+
+def _bury_signal(
+    tx: Connection, stage: str, row: Mapping[str, Any], error: Exception, reason: str, now: datetime
+) -> None:
+    signal_id: uuid.UUID = row["signal_id"]
+    letter = dead_letters.Letter(
+        key=f"{stage}:{signal_id}",
+        stage=stage,
+        source=row["source"],
+        queue=row["queue"],
+        reason=reason,
+        error=f"{type(error).__name__}: {error}",
+        traceback=dead_letters.traceback_of(error),
+        signal_id=signal_id,
+        delivery_id=row["delivery_id"],
+        correlation_id=row["correlation_id"],
+        attempts=row["attempts"],
+        worker=work.worker_name(),
+        first_at=row["received_at"],
+    )
+    dead_letters.bury(tx, [letter], now)
+    dispositions.finish(tx, [signal_id], "dead_lettered", reason, now)
+    trail.record(tx, now, [_entry("buried", row, stage, error, reason, None, now)])
+
+
+def _entry(
+    what: str,
+    row: Mapping[str, Any],
+    stage: str,
+    error: Exception,
+    reason: str,
+    due: datetime | None,
+    now: datetime,
+) -> trail.Entry:
+    detail: dict[str, Any] = {
+        "stage": stage,
+        "attempt": row["attempts"],
+        "reason": reason,
+        "error": getattr(error, "code", type(error).__name__),
+        "worker": work.worker_name(),
+    }
+    if due is not None:
+        detail["wait_s"] = round((due - now).total_seconds(), 1)
+    return trail.Entry(what, row["signal_id"], None, row["correlation_id"], detail)

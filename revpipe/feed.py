@@ -1,0 +1,90 @@
+"""Moving due rows to their queues: used at ingest, by the stages and by the keeper alike."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+
+from config.queues import QUEUES, Queue
+from revpipe.db import transaction
+from revpipe.errors import Transient
+from revpipe.services import Services
+from revpipe.work import ACTIONS, SIGNALS, Table
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One message to publish, its rows already stamped with its number."""
+
+    queue: Queue
+    ids: tuple[uuid.UUID, ...]
+    send_no: int
+    correlation_id: str
+
+
+def offer(services: Services, queues: Iterable[str]) -> int:
+    """Send what is due in `queues`, as far as they have room; returns how many rows left.
+
+    Never raises for the broker's sake: what it did not take is found and sent again by the sweep.
+    """
+    left = 0
+    for name in dict.fromkeys(queues):
+        queue = QUEUES[name]
+        room = services.dispatcher.room(name)
+        if room > 0:
+            for send in _stamp(services, queue, room):
+                left += len(send.ids) if _publish(services, send) else 0
+    return left
+
+
+def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
+    table = table_of(queue)
+    with transaction(services.engine) as tx:
+        rows = (
+            tx.execute(
+                text(
+                    f"WITH due AS (SELECT {table.key} FROM {table.name}"  # noqa: S608
+                    f" WHERE queue = :queue AND sent_at IS NULL AND due_at <= :now"
+                    f" ORDER BY due_at, {table.key} LIMIT :most FOR UPDATE SKIP LOCKED),"
+                    f" number AS MATERIALIZED (SELECT nextval('send_numbers') AS send_no)"
+                    f" UPDATE {table.name} AS t SET sent_at = :now, send_no = number.send_no"
+                    f" FROM due, number WHERE t.{table.key} = due.{table.key}"
+                    f" RETURNING t.{table.key} AS id, t.send_no, t.correlation_id, t.due_at"
+                ),
+                {"queue": queue.name, "now": services.clock.now(), "most": room * queue.chunk},
+            )
+            .mappings()
+            .all()
+        )
+    ordered = sorted(rows, key=lambda row: (row["due_at"], row["id"]))
+    return [_send(queue, ordered[start : start + queue.chunk]) for start in range(0, len(ordered), queue.chunk)]
+
+
+def _send(queue: Queue, rows: list[Any]) -> Send:
+    correlations = {str(row["correlation_id"]) for row in rows}
+    send_no = rows[0]["send_no"]
+    return Send(
+        queue,
+        tuple(row["id"] for row in rows),
+        send_no,
+        correlations.pop() if len(correlations) == 1 else f"send-{send_no}",
+    )
+
+
+def _publish(services: Services, send: Send) -> bool:
+    try:
+        services.dispatcher.send(send.queue.task, send.queue.name, send.ids, send.send_no, send.correlation_id)
+    except Transient as error:
+        log.warning("not_sent", queue=send.queue.name, rows=len(send.ids), error=str(error))
+        return False
+    return True
+
+
+def table_of(queue: Queue) -> Table:
+    """The table whose rows travel through `queue`."""
+    return ACTIONS if queue.task == "act" else SIGNALS

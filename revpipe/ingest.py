@@ -1,0 +1,239 @@
+"""From a webhook to signals in the ledger: verify, store, normalise, insert, in one transaction; then send."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, insert, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from config.queues import queue_for
+from revpipe import counters, dead_letters, feed, payloads, schemas, trail
+from revpipe.db import transaction
+from revpipe.errors import BadPayload, Unauthorised
+from revpipe.ids import uuid7
+from revpipe.models import Delivery as DeliveryRow
+from revpipe.models import SignalRow
+from revpipe.ports import Accepted, Delivery, InboundRequest, Refused, Source
+from revpipe.services import Services
+from revpipe.signals import Signal
+
+log = structlog.get_logger(__name__)
+
+KEPT_HEADERS: Final = (
+    "content-type",
+    "user-agent",
+    "x-hubspot-request-timestamp",
+    "x-hubspot-signature-version",
+    "x-request-id",
+    "x-traceid",
+)
+"""Headers worth keeping: none that authenticates, for a stored secret is one more to lose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery."""
+
+    delivery_id: uuid.UUID
+    correlation_id: uuid.UUID
+    accepted: int
+    duplicates: int
+    rejected: int
+
+
+@dataclass(slots=True)
+class _Sorted:
+    accepted: dict[uuid.UUID, Accepted] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    repeated: int = 0
+
+
+def receive(source: Source, request: InboundRequest, services: Services) -> Receipt:
+    """Take one webhook in. Once this returns, all that it held is in the ledger.
+
+    Raises Unauthorised (nothing is kept but a count), SourceNotConfigured, and whatever the database raises.
+    """
+    try:
+        source.verify(request)
+    except Unauthorised:
+        counters.add(services.engine, f"unauthorised:{source.name}", request.received_at)
+        raise
+    delivery = Delivery(uuid7(), uuid7(), source.name, request)
+    found = _normalise(source, delivery)
+    with transaction(services.engine) as tx:
+        fresh = _insert_signals(tx, services, [found.accepted[key] for key in sorted(found.accepted)])
+        duplicates = found.repeated + len(found.accepted) - len(fresh)
+        receipt = Receipt(
+            delivery.delivery_id,
+            delivery.correlation_id,
+            accepted=len(fresh),
+            duplicates=duplicates,
+            rejected=len(found.refused),
+        )
+        _store_delivery(tx, delivery, receipt)
+        _bury_refused(tx, delivery, found.refused)
+        _record(tx, delivery, found, fresh)
+    if duplicates:
+        counters.add(services.engine, f"duplicates:{source.name}", request.received_at, duplicates)
+    log.info(
+        "received",
+        source=source.name,
+        delivery_id=str(delivery.delivery_id),
+        accepted=receipt.accepted,
+        duplicates=receipt.duplicates,
+        rejected=receipt.rejected,
+    )
+    feed.offer(
+        services,
+        [
+            queue_for("enrich", found.accepted[key].signal.urgency)
+            for key in fresh
+            if not found.accepted[key].suppressed
+        ],
+    )
+    return receipt
+
+
+def _normalise(source: Source, delivery: Delivery) -> _Sorted:
+    found = _Sorted()
+    try:
+        results = list(source.normalise(delivery))
+    except BadPayload as error:
+        found.refused.append(Refused(error.reason, error.detail, delivery.request.body))
+        return found
+    for result in results:
+        if isinstance(result, Refused):
+            found.refused.append(result)
+        elif result.signal.signal_id in found.accepted:
+            found.repeated += 1
+        else:
+            _keep(found, result)
+    return found
+
+
+def _keep(found: _Sorted, event: Accepted) -> None:
+    """Refuse what the ledger could not hold, whatever the source let through."""
+    try:
+        payloads.check_storable(dict(event.signal.payload))
+        schemas.dump_signal(event.signal)
+    except BadPayload as error:
+        found.refused.append(Refused(error.reason, error.detail, repr(event.signal.payload).encode()))
+    else:
+        found.accepted[event.signal.signal_id] = event
+
+
+def _insert_signals(tx: Connection, services: Services, events: Sequence[Accepted]) -> list[uuid.UUID]:
+    """Insert in id order, so that two requests with the same events never wait for each other in a ring."""
+    if not events:
+        return []
+    rows = [_row(event, services) for event in events]
+    statement = upsert(SignalRow).on_conflict_do_nothing().returning(SignalRow.signal_id)
+    fresh = set(tx.execute(statement.values(rows)).scalars())
+    return [event.signal.signal_id for event in events if event.signal.signal_id in fresh]
+
+
+def _row(event: Accepted, services: Services) -> dict[str, Any]:
+    signal = event.signal
+    row = {
+        **{name: getattr(signal, name) for name in Signal.__slots__},
+        "payload": dict(signal.payload),
+        "priority": signal.urgency,
+        "expires_at": signal.received_at + services.needs.expires(signal),
+        "due_at": signal.received_at,
+    }
+    if event.suppressed:
+        ended = {"state": "done", "stage": None, "queue": None, "disposition": "suppressed"}
+        return {**row, **ended, "reason": event.suppressed, "done_at": signal.received_at}
+    return {
+        **row,
+        "state": "received",
+        "stage": "enrich",
+        "queue": queue_for("enrich", signal.urgency),
+        "disposition": None,
+        "reason": None,
+        "done_at": None,
+    }
+
+
+def _store_delivery(tx: Connection, delivery: Delivery, receipt: Receipt) -> None:
+    request = delivery.request
+    tx.execute(
+        insert(DeliveryRow),
+        {
+            "received_at": request.received_at,
+            "delivery_id": delivery.delivery_id,
+            "correlation_id": delivery.correlation_id,
+            "source": delivery.source,
+            "target": request.target.split("?")[0].replace("\0", "")[:500],
+            "headers": _headers(request.headers),
+            "body": request.body,
+            "accepted": receipt.accepted,
+            "duplicates": receipt.duplicates,
+            "rejected": receipt.rejected,
+        },
+    )
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    return {
+        name: value.replace("\0", "").encode("ascii", "replace").decode()[:500] for name, value in kept.items()
+    }
+
+
+def _bury_refused(tx: Connection, delivery: Delivery, refused: Sequence[Refused]) -> None:
+    letters = {
+        dead_letters.of_fragment(delivery.source, one.fragment): dead_letters.Letter(
+            key=dead_letters.of_fragment(delivery.source, one.fragment),
+            stage="ingest",
+            source=delivery.source,
+            reason=one.reason,
+            error=one.detail or one.reason,
+            delivery_id=delivery.delivery_id,
+            correlation_id=delivery.correlation_id,
+            message=one.fragment,
+        )
+        for one in refused
+    }
+    dead_letters.bury(tx, list(letters.values()), delivery.request.received_at)
+
+
+def _record(tx: Connection, delivery: Delivery, found: _Sorted, fresh: Sequence[uuid.UUID]) -> None:
+    at = delivery.request.received_at
+    entries = []
+    new = set(fresh)
+    for signal_id, event in found.accepted.items():
+        if signal_id not in new:
+            continue
+        detail: dict[str, Any] = {
+            "delivery_id": str(delivery.delivery_id),
+            "source": delivery.source,
+            "event": event.signal.event,
+            "urgency": event.signal.urgency,
+            "lag_s": round((at - event.signal.fired_at).total_seconds(), 1),
+        }
+        entries.append(trail.Entry("received", signal_id, None, delivery.correlation_id, detail))
+        if event.suppressed:
+            entries.append(
+                trail.Entry("suppressed", signal_id, None, delivery.correlation_id, {"reason": event.suppressed})
+            )
+    entries += _duplicates(tx, delivery, [key for key in found.accepted if key not in new])
+    entries += [
+        trail.Entry("refused", None, None, delivery.correlation_id, {"reason": one.reason, "stage": "ingest"})
+        for one in found.refused
+    ]
+    trail.record(tx, at, entries)
+
+
+def _duplicates(tx: Connection, delivery: Delivery, ids: Sequence[uuid.UUID]) -> list[trail.Entry]:
+    """A trail row on the first signal for each that came again, under that signal's correlation."""
+    if not ids:
+        return []
+    known = tx.execute(
+        text("SELECT signal_id, correlation_id FROM signals WHERE signal_id = ANY(:ids)"), {"ids": list(ids)}
+    )
+    detail = {"delivery_id": str(delivery.delivery_id)}
+    return [trail.Entry("duplicate", row.signal_id, None, row.correlation_id, detail) for row in known]

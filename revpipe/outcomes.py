@@ -1,0 +1,191 @@
+"""Writing what became of tried actions: done, tried again later, failed, or unknown and left to a person."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql import bindparam
+
+from config.queues import QUEUES
+from revpipe import dead_letters, dispositions, failures, retry, trail, work
+from revpipe.db import transaction
+from revpipe.errors import EffectUnknown, RateLimited, RevpipeError, Transient
+from revpipe.ports import Effect
+from revpipe.services import Services
+from revpipe.work import ACTIONS, Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The effect of an earlier try was found at the vendor."""
+
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """No effect is to be seen, but one may still become visible until `until`: look again then."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StillUnsure:
+    """The try, or the look for it, broke off: the effect may be there."""
+
+    error: Exception
+
+
+Outcome = Effect | Found | NotYet | StillUnsure | RevpipeError
+
+
+def record(held: Claim, found: Mapping[uuid.UUID, Outcome], services: Services) -> None:
+    """Write the outcomes of those rows whose claim is still ours, and end signals that have nothing open."""
+    if not found:
+        return
+    now = services.clock.now()
+    with transaction(services.engine) as tx:
+        ours = set(work.still_held(tx, held))
+        rows = [row for row in held.rows if row["action_id"] in found and row["action_id"] in ours]
+        ended = []
+        for row in rows:
+            if _write(tx, row, found[row["action_id"]], held, now):
+                ended.append(row["signal_id"])
+        dispositions.settle(tx, ended, now)
+
+
+def stop_exhausted(tx: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:
+    """Leave actions that were claimed too often without any outcome to a person; return the others."""
+    good = []
+    ended = []
+    for row in rows:
+        if row["attempts"] <= QUEUES[row["queue"]].attempts:
+            good.append(row)
+        else:
+            _unknown(tx, row, failures.TooManyAttempts("every try ended without an outcome"), now)
+            ended.append(row["signal_id"])
+    return good
+
+
+def _write(tx: Connection, row: Mapping[str, Any], outcome: Outcome, held: Claim, now: datetime) -> bool:
+    """Write one outcome; True if the action has ended."""
+    if isinstance(outcome, Effect):
+        _done(tx, row, outcome, "done", held, now)
+        return True
+    if isinstance(outcome, Found):
+        _done(tx, row, outcome.effect, "found_done", held, now)
+        return True
+    if isinstance(outcome, EffectUnknown):
+        _unknown(tx, row, outcome, now)
+        return False
+    if isinstance(outcome, NotYet):
+        _again(tx, row, outcome.until, "settling", None, now, maybe_done=True)
+        return False
+    return _failed(tx, row, outcome, now)
+
+
+def _done(tx: Connection, row: Mapping[str, Any], effect: Effect, what: str, held: Claim, now: datetime) -> None:
+    stored = {"external_id": effect.external_id, "url": effect.url, "detail": dict(effect.detail)}
+    tx.execute(
+        text(
+            "UPDATE actions SET state = 'done', effect = :effect, maybe_done = false, done_at = :now, queue = NULL,"
+            " reason = NULL, claim_id = NULL, lease_until = NULL WHERE action_id = :id"
+        ).bindparams(bindparam("effect", type_=JSONB)),
+        {"effect": stored, "now": now, "id": row["action_id"]},
+    )
+    detail = {
+        "type": row["type"],
+        "attempt": row["attempts"],
+        "external_id": effect.external_id,
+        "waited_ms": round((held.claimed_at - row["due_at"]).total_seconds() * 1000),
+        "took_ms": round((now - held.claimed_at).total_seconds() * 1000),
+        "worker": work.worker_name(),
+    }
+    trail.record(tx, now, [_entry(what, row, detail)])
+
+
+def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | StillUnsure, now: datetime) -> bool:
+    error = outcome.error if isinstance(outcome, StillUnsure) else outcome
+    unsure = isinstance(outcome, StillUnsure) or (isinstance(error, Transient) and error.ambiguous)
+    decision = retry.decide(error, row["attempts"], failures.policy_of(row["queue"]), now)
+    if isinstance(decision, retry.RetryAt):
+        _again(tx, row, decision.due, decision.reason, error, now, maybe_done=unsure)
+        return False
+    if isinstance(decision, retry.Park):
+        _again(tx, row, decision.until, decision.reason, error, now, maybe_done=unsure, parked=True)
+        return False
+    if unsure:
+        _unknown(tx, row, error, now)
+        return False
+    _bury(tx, row, error, decision.reason, now)
+    return True
+
+
+def _again(
+    tx: Connection,
+    row: Mapping[str, Any],
+    due: datetime,
+    reason: str,
+    error: Exception | None,
+    now: datetime,
+    *,
+    maybe_done: bool,
+    parked: bool = False,
+) -> None:
+    values = {"state": "ready", "maybe_done": maybe_done, "reason": reason}
+    if parked or reason == RateLimited.code:
+        values["attempts"] = max(0, row["attempts"] - 1)
+    work.postpone(tx, ACTIONS, [row["action_id"]], due, values)
+    detail = _trouble(row, reason, error) | {"wait_s": round((due - now).total_seconds(), 1)}
+    trail.record(tx, now, [_entry("parked" if parked else "retry", row, detail)])
+
+
+def _unknown(tx: Connection, row: Mapping[str, Any], error: Exception, now: datetime) -> None:
+    """Nobody can tell whether the effect took place: stop, and let a person look."""
+    _end(tx, row, "unknown", "effect_unknown", None)
+    trail.record(tx, now, [_entry("unknown", row, _trouble(row, "effect_unknown", error))])
+
+
+def _bury(tx: Connection, row: Mapping[str, Any], error: Exception, reason: str, now: datetime) -> None:
+    letter = dead_letters.Letter(
+        key=f"act:{row['action_id']}",
+        stage="act",
+        queue=row["queue"],
+        reason=reason,
+        error=f"{type(error).__name__}: {error}",
+        traceback=dead_letters.traceback_of(error),
+        signal_id=row["signal_id"],
+        action_id=row["action_id"],
+        correlation_id=row["correlation_id"],
+        attempts=row["attempts"],
+        worker=work.worker_name(),
+        first_at=row["first_tried_at"],
+    )
+    dead_letters.bury(tx, [letter], now)
+    _end(tx, row, "failed", reason, now)
+    trail.record(tx, now, [_entry("buried", row, _trouble(row, reason, error))])
+
+
+def _end(tx: Connection, row: Mapping[str, Any], state: str, reason: str, done_at: datetime | None) -> None:
+    tx.execute(
+        text(
+            "UPDATE actions SET state = :state, reason = :reason, done_at = :done_at, queue = NULL,"
+            " claim_id = NULL, lease_until = NULL WHERE action_id = :id"
+        ),
+        {"state": state, "reason": reason, "done_at": done_at, "id": row["action_id"]},
+    )
+
+
+def _trouble(row: Mapping[str, Any], reason: str, error: Exception | None) -> dict[str, Any]:
+    detail = {"type": row["type"], "attempt": row["attempts"], "reason": reason, "worker": work.worker_name()}
+    if error is not None:
+        detail["error"] = getattr(error, "code", type(error).__name__)
+    return detail
+
+
+def _entry(what: str, row: Mapping[str, Any], detail: Mapping[str, Any]) -> trail.Entry:
+    return trail.Entry(what, row["signal_id"], row["action_id"], row["correlation_id"], detail)

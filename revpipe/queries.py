@@ -1,0 +1,95 @@
+"""Read-only questions of the command line, the API and the console."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+def signal_counts(tx: Connection) -> dict[str, int]:
+    """How many signals ended how, and how many are still open by state."""
+    rows = tx.execute(
+        text(
+            "SELECT coalesce(disposition, state) AS name, count(*) AS found FROM signals GROUP BY 1 ORDER BY 2 DESC"
+        )
+    )
+    return {row.name: row.found for row in rows}
+
+
+def latest_signals(tx: Connection, limit: int, deal_id: str | None = None) -> list[dict[str, Any]]:
+    """The newest signals, of one deal if it is named."""
+    rows = tx.execute(
+        text(
+            "SELECT signal_id, received_at, fired_at, source, event, deal_id, account_id, contact_id, priority,"
+            " state, disposition, reason, correlation_id FROM signals"
+            + (" WHERE deal_id = :deal" if deal_id else "")
+            + " ORDER BY received_at DESC, signal_id LIMIT :limit"
+        ),
+        {"limit": limit, "deal": deal_id},
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def queue_states(tx: Connection, now: datetime) -> list[dict[str, Any]]:
+    """Rows by queue and state; `oldest_s` is the age in seconds of the oldest row that is due."""
+    rows = tx.execute(
+        text(
+            "SELECT queue, count(*) FILTER (WHERE sent_at IS NULL AND due_at <= :now) AS due,"
+            " count(*) FILTER (WHERE sent_at IS NOT NULL AND claim_id IS NULL) AS sent,"
+            " count(*) FILTER (WHERE claim_id IS NOT NULL) AS claimed,"
+            " count(*) FILTER (WHERE sent_at IS NULL AND due_at > :now) AS later,"
+            " extract(epoch FROM :now - min(due_at) FILTER (WHERE sent_at IS NULL AND due_at <= :now))::float"
+            " AS oldest_s FROM (SELECT queue, due_at, sent_at, claim_id FROM signals WHERE queue IS NOT NULL"
+            " UNION ALL SELECT queue, due_at, sent_at, claim_id FROM actions WHERE queue IS NOT NULL) AS waiting"
+            " GROUP BY queue ORDER BY queue"
+        ),
+        {"now": now},
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def signals_named(tx: Connection, name: str) -> list[uuid.UUID]:
+    """The signals that an id leads to: a signal, correlation, delivery, action or dead letter, or a deal."""
+    try:
+        wanted = uuid.UUID(name)
+    except ValueError:
+        found = tx.execute(
+            text("SELECT signal_id FROM signals WHERE deal_id = :name ORDER BY received_at, signal_id"),
+            {"name": name},
+        )
+        return list(found.scalars())
+    for question in (
+        "SELECT signal_id FROM signals WHERE signal_id = :id",
+        "SELECT signal_id FROM actions WHERE action_id = :id",
+        "SELECT signal_id FROM signals WHERE correlation_id = :id ORDER BY fired_at, signal_id",
+        "SELECT signal_id FROM signals WHERE delivery_id = :id ORDER BY fired_at, signal_id",
+        "SELECT DISTINCT signal_id FROM trail WHERE correlation_id = :id AND signal_id IS NOT NULL",
+        "SELECT signal_id FROM dead_letters WHERE letter_id = :id AND signal_id IS NOT NULL",
+    ):
+        signals = list(tx.execute(text(question), {"id": wanted}).scalars())
+        if signals:
+            return signals
+    return []
+
+
+def story(tx: Connection, signal_id: uuid.UUID) -> dict[str, Any]:
+    """All that the ledger holds of one signal: itself, its context, plan, actions, approvals and trail."""
+    values = {"id": signal_id}
+
+    def rows(question: str) -> list[dict[str, Any]]:
+        return [dict(row) for row in tx.execute(text(question), values).mappings()]
+
+    context = rows("SELECT * FROM contexts WHERE signal_id = :id")
+    plan = rows("SELECT * FROM plans WHERE signal_id = :id")
+    return {
+        "signal": rows("SELECT * FROM signals WHERE signal_id = :id")[0],
+        "context": context[0] if context else None,
+        "plan": plan[0] if plan else None,
+        "actions": rows("SELECT * FROM actions WHERE signal_id = :id ORDER BY created_at, action_id"),
+        "approvals": rows("SELECT p.* FROM approvals p JOIN actions a USING (action_id) WHERE a.signal_id = :id"),
+        "trail": rows("SELECT * FROM trail WHERE signal_id = :id ORDER BY at, trail_id"),
+        "dead_letters": rows(
+            "SELECT letter_id, stage, reason, error, attempts, last_at FROM dead_letters WHERE signal_id = :id"
+        ),
+    }

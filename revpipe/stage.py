@@ -1,0 +1,162 @@
+"""The three beats that every signal stage has: claim, ask (no transaction open), record and hand on."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event, Thread
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+
+from config.queues import queue_for
+from revpipe import failures, feed, work
+from revpipe.db import transaction
+from revpipe.services import Services
+from revpipe.work import SIGNALS, Chunk, Claim
+
+log = structlog.get_logger(__name__)
+
+AFTER: Final = {"enrich": ("enriched", "decide"), "decide": ("decided", "execute")}
+"""Stage → the state it leaves behind and the stage that follows."""
+RENEW_EVERY: Final = work.LEASE.total_seconds() / 3
+
+
+@dataclass(slots=True)
+class HandOn:
+    """What a stage's last beat did: ids that go on in the chain, and queues that got rows of their own."""
+
+    onward: list[uuid.UUID] = field(default_factory=list)
+    offers: list[str] = field(default_factory=list)
+
+
+def run(
+    stage: str,
+    chunk: Chunk,
+    services: Services,
+    do: Callable[[Claim, Services], HandOn],
+) -> Chunk | None:
+    """Claim the chunk, do the stage's work, and return what goes on, None if nothing does.
+
+    A row whose output is already there (the message came twice) goes on without the work being done again.
+    Raises only for the database's sake: then nothing was recorded, and the sweep sends the rows again.
+    """
+    with transaction(services.engine) as tx:
+        now = services.clock.now()
+        held = work.claim(tx, SIGNALS, stage, chunk, now)
+        passed = _passed(tx, stage, chunk)
+        held = held.only(failures.bury_exhausted(tx, stage, held.rows, now))
+    handed = HandOn()
+    if held.rows:
+        with renewed(held, services):
+            handed = _careful(stage, held, services, do)
+    feed.offer(services, handed.offers)
+    onward = (*handed.onward, *passed)
+    return Chunk(tuple(onward), chunk.send_no) if onward else None
+
+
+def _careful(stage: str, held: Claim, services: Services, do: Callable[[Claim, Services], HandOn]) -> HandOn:
+    """Do the work; if a fault of ours breaks it, do it row by row, so that one row can't harm its mates."""
+    try:
+        return do(held, services)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("stage_broke", stage=stage, rows=len(held.rows))
+        if len(held.rows) == 1:
+            with transaction(services.engine) as tx:
+                now = services.clock.now()
+                if work.still_held(tx, held):
+                    failures.settle_signals(tx, stage, [failures.Failure(held.rows[0], error)], now)
+            return HandOn()
+    handed = HandOn()
+    for row in held.rows:
+        one = _careful(stage, held.only([row]), services, do)
+        handed.onward += one.onward
+        handed.offers += one.offers
+    return handed
+
+
+def hand_on(
+    tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], services: Services, now: datetime
+) -> HandOn:
+    """Put rows behind `stage`: in the chain where their priority is unchanged and the next queue has room.
+
+    Each row tells its new `priority`; `was_priority` is the one that this chain runs at. Rows that leave the
+    chain are due in their new queue at once, and the caller offers it after the commit.
+    """
+    state, next_stage = AFTER[stage]
+    handed = HandOn()
+    groups: dict[tuple[str, bool], list[uuid.UUID]] = {}
+    room: dict[str, bool] = {}
+    for row in rows:
+        queue = queue_for(next_stage, row["priority"])
+        if queue not in room:
+            room[queue] = services.dispatcher.room(queue) > 0
+        stays = row["priority"] == row["was_priority"] and room[queue]
+        groups.setdefault((queue, stays), []).append(row["signal_id"])
+    for (queue, stays), ids in groups.items():
+        values = {
+            "state": state,
+            "stage": next_stage,
+            "queue": queue,
+            "priority": queue.rsplit(".", 1)[1],
+            "due_at": now,
+            "sent_at": now if stays else None,
+        }
+        work.move(tx, SIGNALS, ids, values)
+        if stays:
+            handed.onward += ids
+        else:
+            handed.offers.append(queue)
+    return handed
+
+
+@contextmanager
+def renewed(held: Claim, services: Services) -> Iterator[None]:
+    """Keep the lease alive while the block runs; a renewal that fails is left to the next."""
+    stop = Event()
+
+    def renew() -> None:
+        while not stop.wait(RENEW_EVERY):
+            try:
+                with transaction(services.engine) as tx:
+                    work.renew(tx, held, services.clock.now())
+            except SQLAlchemyError as error:
+                log.warning("lease_not_renewed", error=type(error).__name__)
+
+    thread = Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=1)
+
+
+def timing(row: Mapping[str, Any], held: Claim, now: datetime) -> dict[str, Any]:
+    """For the trail: attempt, how long the row waited for its claim and how long the work took."""
+    return {
+        "attempt": row["attempts"],
+        "queue": row["queue"],
+        "waited_ms": round((held.claimed_at - row["due_at"]).total_seconds() * 1000),
+        "took_ms": round((now - held.claimed_at).total_seconds() * 1000),
+        "worker": work.worker_name(),
+    }
+
+
+def _passed(tx: Connection, stage: str, chunk: Chunk) -> list[uuid.UUID]:
+    """Rows of this very sending that have `stage` behind them and wait for the next link's message."""
+    if stage not in AFTER:
+        return []
+    found = tx.execute(
+        text(
+            "SELECT signal_id FROM signals WHERE signal_id = ANY(:ids) AND send_no = :send_no"
+            " AND stage = :next AND sent_at IS NOT NULL AND claim_id IS NULL ORDER BY signal_id"
+        ),
+        {"ids": list(chunk.ids), "send_no": chunk.send_no, "next": AFTER[stage][1]},
+    )
+    return list(found.scalars())

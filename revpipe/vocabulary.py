@@ -1,0 +1,158 @@
+"""From a signal, its context and its history to the facts that rules see."""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from revpipe.deal_facts import call_facts, deal_facts, moment
+from revpipe.fields import EVENTS, FIELDS, ITEM_KEYS, Field
+from revpipe.ports import Part
+from revpipe.signals import Signal
+
+__all__ = ["EVENTS", "FIELDS", "Facts", "Field", "facts"]
+
+Facts = dict[str, dict[str, Any] | datetime]
+_LIST_LIMIT: Final = 200
+_MOST: Final = 2**63 - 1
+
+
+def facts(signal: Signal, parts: Mapping[str, Part], history: Mapping[str, Any], now: datetime) -> Facts:
+    """Everything a rule may ask about: each field of each root, of the type it promises, or None if absent.
+
+    `history` is {"open_actions": [{"rule", "type"}], "actions_30d": int, "signals_7d": int}. `now` is aware.
+    A value of the wrong type counts as absent: a rule must never meet a text where it expects a number.
+    """
+    now = now.astimezone(UTC)
+    values = {name: _value(parts, name) for name in ("deal", "change", "account", "contact", "calls")}
+    deal, account, contact = values["deal"], values["account"], values["contact"]
+    change = values["change"]
+    raw: dict[str, Mapping[str, Any]] = {
+        "signal": _signal_facts(signal, change),
+        "deal": {**deal, **deal_facts(signal, deal, change, now), "id": deal.get("id") or signal.deal_id},
+        "account": {**account, "id": account.get("id") or deal.get("account_id") or signal.account_id},
+        "contact": {**contact, "id": contact.get("id") or signal.contact_id},
+        "calls": {**values["calls"], **call_facts(signal, values["calls"], now)},
+        "history": {**history, **_history_facts(history)},
+        "intent": _value(parts, "intent"),
+        "behaviour": _value(parts, "behaviour"),
+    }
+    shaped: Facts = {
+        root: {name: shape(raw[root].get(name), field.type) for name, field in fields.items()}
+        for root, fields in FIELDS.items()
+        if root != "now"
+    }
+    return {**shaped, "now": now}
+
+
+def shape(value: Any, type_name: str) -> Any:
+    """`value` as the vocabulary's type, or None where it is absent or can't be that type."""
+    return None if value is None else _SHAPES[type_name](value)
+
+
+def _value(parts: Mapping[str, Part], name: str) -> Mapping[str, Any]:
+    part = parts.get(name)
+    return part.value if part is not None and part.value is not None else {}
+
+
+def _signal_facts(signal: Signal, change: Mapping[str, Any]) -> dict[str, Any]:
+    payload = signal.payload
+    old, new = change.get("old_value"), change.get("new_value", payload.get("new_value"))
+    before, after = _float(old), _float(new)
+    percent = (after - before) / abs(before) * 100 if before and after is not None else None
+    return {
+        **{key: payload.get(key) for key in FIELDS["signal"]},
+        "id": str(signal.signal_id),
+        "type": signal.signal_type,
+        "event": signal.event,
+        "source": signal.source,
+        "urgency": signal.urgency,
+        "confidence": signal.confidence,
+        "fired_at": signal.fired_at,
+        "received_at": signal.received_at,
+        "deal_id": signal.deal_id,
+        "account_id": signal.account_id,
+        "contact_id": signal.contact_id,
+        "property": payload.get("property", change.get("property")),
+        "old_value": old,
+        "new_value": new,
+        "old_number": before,
+        "new_number": after,
+        "change_percent": percent,
+        "stale": change.get("overtaken") is True,
+        "call_title": payload.get("title"),
+        "call_url": payload.get("url"),
+        "said_by": payload.get("competitor_said_by"),
+        "trackers": _names(payload.get("trackers")),
+    }
+
+
+def _names(items: Any) -> list[str] | None:
+    if not isinstance(items, list | tuple):
+        return None
+    return [str(item["name"]) for item in items if isinstance(item, Mapping) and item.get("name")]
+
+
+def _history_facts(history: Mapping[str, Any]) -> dict[str, Any]:
+    actions = _maps(history.get("open_actions"))
+    if actions is None:
+        return {}
+    return {"open_rules": [item["rule"] for item in actions], "open_types": [item["type"] for item in actions]}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else None
+
+
+def _float(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _int(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) <= _MOST else None
+    number = _float(value)
+    return int(number) if number is not None and number.is_integer() and abs(number) < _MOST else None
+
+
+def _bool(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _time(value: Any) -> str | None:
+    parsed = moment(value)
+    return parsed.isoformat() if parsed else None
+
+
+def _texts(value: Any) -> list[str] | None:
+    if not isinstance(value, list | tuple):
+        return None
+    return [item for item in value[:_LIST_LIMIT] if isinstance(item, str)]
+
+
+def _maps(value: Any) -> list[dict[str, str]] | None:
+    if not isinstance(value, list | tuple):
+        return None
+    records = [item for item in value[:_LIST_LIMIT] if isinstance(item, Mapping)]
+    return [{key: _text(item.get(key)) or "" for key in ITEM_KEYS} for item in records]
+
+
+_SHAPES: Final[dict[str, Callable[[Any], Any]]] = {
+    "text": _text,
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "time": _time,
+    "texts": _texts,
+    "maps": _maps,
+}

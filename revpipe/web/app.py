@@ -1,0 +1,20 @@
+"""The Flask app: webhooks in, health out."""
+
+from flask import Flask
+
+from revpipe.services import Services
+from revpipe.web import errors, front, health, webhooks
+
+MAX_BODY = 1_000_000
+
+
+def create_app(services: Services) -> Flask:
+    """The web process over `services`. A body over 1 MB is refused before anything reads it."""
+    app = Flask("revpipe.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.extensions["revpipe"] = services
+    app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(front.blueprint)
+    errors.register(app)
+    return app

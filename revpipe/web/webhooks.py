@@ -1,0 +1,45 @@
+"""`POST /webhooks/<source>`: each authenticated by its vendor's scheme over the raw bytes."""
+
+from flask import Blueprint, Response, abort, jsonify, request
+
+from revpipe import ingest
+from revpipe.observability import bind_correlation
+from revpipe.ports import InboundRequest
+from revpipe.web.current import services
+
+blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+
+
+@blueprint.post("/<source>")
+def receive(source: str) -> tuple[Response, int]:
+    """Take a webhook in and answer 202 with what became of it.
+
+    404 unknown source, 401 not authentic, 413 over 1 MB, 503 no secret configured or no database.
+    """
+    found = services().sources.get(source)
+    if found is None:
+        abort(404)
+    inbound = InboundRequest(
+        method=request.method,
+        target=_target(),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=request.get_data(cache=False),
+        received_at=services().clock.now(),
+    )
+    receipt = ingest.receive(found, inbound, services())
+    with bind_correlation(receipt.correlation_id):
+        answer = jsonify(
+            delivery_id=str(receipt.delivery_id),
+            accepted=receipt.accepted,
+            duplicates=receipt.duplicates,
+            rejected=receipt.rejected,
+        )
+    return answer, 202
+
+
+def _target() -> str:
+    """Path and query exactly as sent: signatures cover the bytes, not what a parser makes of them."""
+    raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI")
+    if raw:
+        return str(raw)
+    return request.full_path if request.query_string else request.path

@@ -1,0 +1,155 @@
+"""Claiming rows, and handing them on: the lease that makes one worker at a time responsible for a row."""
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from revpipe.ids import uuid7
+
+LEASE: Final = timedelta(seconds=30)
+MESSAGE_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of work items: its name and key, and the condition a row of a stage must meet."""
+
+    name: str
+    key: str
+    at_stage: str
+
+
+SIGNALS: Final = Table("signals", "signal_id", "stage = :stage")
+ACTIONS: Final = Table("actions", "action_id", "state IN ('ready', 'running')")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one message carries: ids of one table, all sent with one send number."""
+
+    ids: tuple[uuid.UUID, ...]
+    send_no: int
+
+    def to_message(self) -> dict[str, Any]:
+        """The JSON form: nothing but ids and numbers."""
+        return {"v": MESSAGE_VERSION, "send": self.send_no, "ids": [str(one) for one in self.ids]}
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> "Chunk":
+        """Read the JSON form. Raises ValueError for a version or shape that this release does not know."""
+        if not isinstance(message, Mapping) or message.get("v") != MESSAGE_VERSION:
+            raise ValueError("a message of an unknown version")
+        return cls(tuple(uuid.UUID(one) for one in message["ids"]), int(message["send"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows that are ours until `until` unless renewed; `rows` are as they stood when claimed."""
+
+    table: Table
+    claim_id: uuid.UUID
+    claimed_at: datetime
+    rows: tuple[Mapping[str, Any], ...]
+
+    def only(self, rows: Sequence[Mapping[str, Any]]) -> "Claim":
+        """The same claim, narrowed to some of its rows."""
+        return replace(self, rows=tuple(rows))
+
+    @property
+    def ids(self) -> list[uuid.UUID]:
+        """The ids claimed."""
+        return [row[self.table.key] for row in self.rows]
+
+
+def claim(tx: Connection, table: Table, stage: str, chunk: Chunk, now: datetime, extra: str = "") -> Claim:
+    """Take the rows of `chunk` that are at `stage`, were sent with its number, and that nobody holds.
+
+    The attempt is counted here, before the work, so that a crash counts too. The rows come back as they were
+    before, but for `attempts`. `extra` is further SQL assignments.
+    """
+    claim_id = uuid7()
+    rows = tx.execute(
+        text(
+            f"WITH mine AS ("  # noqa: S608
+            f" SELECT * FROM {table.name} WHERE {table.key} = ANY(:ids) AND {table.at_stage}"
+            f" AND queue IS NOT NULL AND sent_at IS NOT NULL AND send_no = :send_no"
+            f" AND (lease_until IS NULL OR lease_until < :now)"
+            f" ORDER BY {table.key} FOR UPDATE SKIP LOCKED),"
+            f" taken AS (UPDATE {table.name} AS t SET claim_id = :claim, lease_until = :until, tried_at = :now,"
+            f" attempts = t.attempts + 1, worker = :worker{extra} FROM mine WHERE t.{table.key} = mine.{table.key}"
+            f" RETURNING t.{table.key})"
+            f" SELECT mine.* FROM mine JOIN taken USING ({table.key}) ORDER BY {table.key}"
+        ),
+        {
+            "ids": list(chunk.ids),
+            "send_no": chunk.send_no,
+            "stage": stage,
+            "now": now,
+            "claim": claim_id,
+            "until": now + LEASE,
+            "worker": worker_name(),
+        },
+    ).mappings()
+    taken = tuple({**row, "attempts": row["attempts"] + 1} for row in rows)
+    return Claim(table, claim_id, now, taken)
+
+
+def renew(tx: Connection, held: Claim, now: datetime) -> set[uuid.UUID]:
+    """Put the end of the lease off; returns the ids that are still ours."""
+    found = tx.execute(
+        text(
+            f"UPDATE {held.table.name} SET lease_until = :until"  # noqa: S608
+            f" WHERE {held.table.key} = ANY(:ids) AND claim_id = :claim RETURNING {held.table.key}"
+        ),
+        {"until": now + LEASE, "claim": held.claim_id, "ids": held.ids},
+    )
+    return set(found.scalars())
+
+
+def still_held(tx: Connection, held: Claim) -> list[uuid.UUID]:
+    """Lock and return the ids whose claim is still ours, in id order; the others have another holder."""
+    found = tx.execute(
+        text(
+            f"SELECT {held.table.key} FROM {held.table.name}"  # noqa: S608
+            f" WHERE {held.table.key} = ANY(:ids) AND claim_id = :claim ORDER BY {held.table.key} FOR UPDATE"
+        ),
+        {"ids": held.ids, "claim": held.claim_id},
+    )
+    return list(found.scalars())
+
+
+def move(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Mapping[str, Any]) -> None:
+    """Give up the claim on `ids` and set `values`; the rows' next piece of work starts with no attempts."""
+    if not ids:
+        return
+    columns = {"claim_id": None, "lease_until": None, "attempts": 0, "tried_at": None, **values}
+    settings = ", ".join(f"{name} = :{name}" for name in columns)
+    tx.execute(
+        text(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608
+        {**columns, "ids": sorted(ids)},
+    )
+
+
+def postpone(
+    tx: Connection, table: Table, ids: Sequence[uuid.UUID], due: datetime, values: Mapping[str, Any] | None = None
+) -> None:
+    """Give up the claim on `ids` and let them be due again at `due`; attempts go on counting."""
+    if not ids:
+        return
+    columns = {"claim_id": None, "lease_until": None, "sent_at": None, "due_at": due, **(values or {})}
+    settings = ", ".join(f"{name} = :{name}" for name in columns)
+    tx.execute(
+        text(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608
+        {**columns, "ids": sorted(ids)},
+    )
+
+
+def worker_name() -> str:
+    """Who does the work, for the trail: host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"

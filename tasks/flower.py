@@ -1,0 +1,21 @@
+"""The Flower process. Tasks carry ids only, so it has no customer data to show."""
+
+import sys
+
+from config.settings import load
+from revpipe import lifeline, observability
+from tasks.app import make_app
+
+
+def main(address: str, port: str) -> None:
+    """Show the workers at `address:port` until told to stop; nothing can be changed from there."""
+    settings = load()
+    observability.configure(settings, "flower")
+    lifeline.watch()
+    make_app(settings).start(
+        ["flower", f"--address={address}", f"--port={port}", "--read-only=True", "--max_tasks=5000"]
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,63 @@
+"""What every task has round its one call: services, correlation, and an end for messages it can't read."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import Task
+
+from revpipe import dead_letters, work
+from revpipe.db import transaction
+from revpipe.observability import bind_correlation
+from revpipe.services import Services
+from revpipe.work import Chunk
+from tasks.app import correlation_of
+
+log = structlog.get_logger(__name__)
+
+
+class StageTask(Task):  # type: ignore[misc]
+    """Base of the stage tasks. A stage settles its own rows: tried again, parked or buried, in the ledger.
+
+    So a task fails only when the database can't be reached; its rows' leases then run out and the sweep sends
+    them again.
+    """
+
+    abstract = True
+    ignore_result = True
+
+    @property
+    def services(self) -> Services:
+        """What `tasks.worker` made for this process."""
+        services: Services = self.app.services
+        return services
+
+    def run_stage(self, run: Callable[[Chunk, Services], Chunk | None], message: Any) -> dict[str, Any] | None:
+        """Read the message, run the stage, and return what the next link gets; nothing ends the chain."""
+        with bind_correlation(correlation_of(self.request) or str(self.request.id)):
+            try:
+                chunk = Chunk.from_message(message)
+            except (ValueError, KeyError, TypeError) as error:
+                self._bury(message, error)
+                onward = None
+            else:
+                onward = run(chunk, self.services)
+        if onward is None:
+            self.request.chain = None
+            return None
+        return onward.to_message()
+
+    def _bury(self, message: Any, error: Exception) -> None:
+        log.error("unreadable_message", task=self.name, error=str(error))
+        letter = dead_letters.Letter(
+            key=f"message:{self.request.id}",
+            stage=str(self.name),
+            queue=(self.request.delivery_info or {}).get("routing_key"),
+            reason="unreadable_message",
+            error=f"{type(error).__name__}: {error}",
+            message=json.dumps(message, default=str).encode(),
+            worker=work.worker_name(),
+        )
+        with transaction(self.services.engine) as tx:
+            dead_letters.bury(tx, [letter], self.services.clock.now())

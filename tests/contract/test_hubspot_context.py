@@ -1,0 +1,264 @@
+"""The context provider against the sandbox, over HTTP."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hubspot_wire import OpenGate, Settings, signal
+
+from adapters.hubspot.client import HubSpotClient
+from adapters.hubspot.context import HubSpotProvider, build_provider
+from adapters.sandbox.control import plant
+from adapters.sandbox.server import SandboxServer
+from revpipe.errors import CredentialsRefused, RateLimited, Transient
+
+ALL = frozenset({"deal", "change", "account", "contact"})
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+STAGED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+DEAL, COMPANY, OTHER, CONTACT, CHAMPION = "198765432101", "300000000001", "300000000002", "2233", "2234"
+
+
+def iso(at):
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def deal(id, associations=(), **properties):
+    values = {"dealname": f"Deal {id}", "dealstage": "qualifiedtobuy", "pipeline": "default", "amount": "1000"}
+    return {"type": "deals", "id": id, "properties": values | properties, "associations": list(associations)}
+
+
+def world():
+    history = {
+        "dealstage": [
+            {"value": "qualifiedtobuy", "timestamp": "2026-11-01T09:00:00Z"},
+            {"value": "presentationscheduled", "timestamp": iso(STAGED)},
+        ],
+        "closedate": [
+            {"value": "2026-12-01T00:00:00Z", "timestamp": "2026-11-01T09:00:00Z"},
+            {"value": "2026-12-18T00:00:00Z", "timestamp": iso(STAGED)},
+        ],
+        "hs_next_step": [
+            {"value": "Call", "timestamp": "2026-11-01T09:00:00Z"},
+            {"value": "Send the form", "timestamp": iso(STAGED)},
+        ],
+    }
+    ties = [
+        {"type": "companies", "id": OTHER},
+        {"type": "companies", "id": COMPANY, "primary": True},
+        {"type": "contacts", "id": CONTACT},
+        {"type": "contacts", "id": CHAMPION},
+        {"type": "tasks", "id": "51"},
+        {"type": "tasks", "id": "52"},
+    ]
+    main = deal(
+        DEAL, ties, dealstage="presentationscheduled", amount="48000", deal_currency_code="EUR",
+        closedate="2026-12-18T00:00:00Z", hubspot_owner_id="71234567", hs_next_step="Send the form",
+    ) | {"history": history, "createdAt": "2026-11-01T09:00:00Z"}  # fmt: skip
+    person = {"firstname": "Lee", "lastname": "Park", "email": "lee@acme.example", "associatedcompanyid": COMPANY}
+    return [
+        {"type": "companies", "id": COMPANY, "properties": {"name": "Acme", "numberofemployees": "250"}},
+        {"type": "companies", "id": OTHER, "properties": {"name": "Acme Holding"}},
+        {"type": "contacts", "id": CONTACT, "properties": person},
+        {"type": "contacts", "id": CHAMPION, "properties": {"hs_buying_role": "END_USER;champion"}},
+        {"type": "tasks", "id": "51", "properties": {"hs_task_subject": "Done", "hs_task_status": "COMPLETED"}},
+        {
+            "type": "tasks",
+            "id": "52",
+            "properties": {
+                "hs_task_subject": "Call Lee",
+                "hs_task_status": "NOT_STARTED",
+                "hs_task_type": "CALL",
+                "hs_timestamp": "2026-11-24T09:00:00Z",
+            },
+        },
+        main,
+    ]
+
+
+@pytest.fixture
+def sandbox():
+    with SandboxServer(clock=NOW.timestamp) as server:
+        plant(server.world, {"hubspot": {"objects": world()}})
+        yield server
+
+
+@pytest.fixture
+def gate():
+    return OpenGate()
+
+
+@pytest.fixture
+def provider(sandbox, gate):
+    return HubSpotProvider(HubSpotClient(Settings(sandbox.url + "/hubspot"), gate), now=lambda: NOW)
+
+
+def add(sandbox, *objects):
+    plant(sandbox.world, {"hubspot": {"objects": list(objects)}})
+
+
+def fetch_one(provider, one, parts=ALL):
+    return provider.fetch([one], {one.signal_id: frozenset(parts)})[one.signal_id]
+
+
+def changed(name, value, *, event="deal.stage_changed", fired_at=STAGED, object_type="deal", object_id=DEAL, **ids):
+    payload = {"object_type": object_type, "object_id": object_id, "property": name, "new_value": value}
+    return signal(event, fired_at=fired_at, payload=payload, name=(name, value), **(ids or {"deal_id": DEAL}))
+
+
+def test_a_deal_signal_gets_its_deal(provider):
+    value = fetch_one(provider, changed("dealstage", "presentationscheduled"))["deal"].value
+    assert value["id"] == DEAL
+    assert (value["stage_label"], value["stage_order"]) == ("Presentation scheduled", 2)
+    assert (value["amount"], value["currency"], value["probability"]) == (48000.0, "EUR", 0.6)
+    assert (value["is_closed"], value["is_won"]) == (False, False)
+    assert (value["owner_email"], value["owner_name"]) == ("dana@revpipe.example", "Dana Reyes")
+    assert (value["account_id"], sorted(value["contact_ids"])) == (COMPANY, [CONTACT, CHAMPION])
+    assert value["close_date"] == "2026-12-18T00:00:00Z"
+    assert [row["value"] for row in value["close_date_history"]] == ["2026-12-18T00:00:00Z", "2026-12-01T00:00:00Z"]
+    stages = [(row["stage"], row["order"]) for row in value["stage_history"]]
+    assert stages == [("presentationscheduled", 2), ("qualifiedtobuy", 1)]
+    due = {"due_at": "2026-11-24T09:00:00Z", "owner_id": None}
+    assert value["open_tasks"] == [{"id": "52", "subject": "Call Lee", "type": "CALL"} | due]
+
+
+def test_a_deal_signal_gets_its_primary_account_and_its_champion(provider):
+    parts = fetch_one(provider, changed("dealstage", "presentationscheduled"))
+    assert (parts["account"].value["id"], parts["account"].value["employees"]) == (COMPANY, 250)
+    assert parts["contact"].value["id"] == CHAMPION
+    assert parts["contact"].value["buying_roles"] == ["END_USER", "CHAMPION"]
+    assert all(part.complete and part.provider == "hubspot" and part.fetched_at == NOW for part in parts.values())
+
+
+def test_the_old_value_comes_from_the_history(provider):
+    change = fetch_one(provider, changed("dealstage", "presentationscheduled"))["change"].value
+    assert change == {
+        "property": "dealstage",
+        "old_value": "qualifiedtobuy",
+        "new_value": "presentationscheduled",
+        "at": iso(STAGED),
+        "overtaken": False,
+    }
+
+
+def test_a_change_that_a_newer_value_has_overtaken_says_so(provider):
+    early = changed("dealstage", "qualifiedtobuy", fired_at=datetime(2026, 11, 1, 9, 0, tzinfo=UTC))
+    change = fetch_one(provider, early)["change"].value
+    assert (change["old_value"], change["overtaken"]) == (None, True)
+
+
+def test_a_close_date_told_as_epoch_is_found_in_the_history(provider):
+    epoch = str(int(datetime(2026, 12, 18, tzinfo=UTC).timestamp() * 1000))
+    change = fetch_one(provider, changed("closedate", epoch))["change"].value
+    assert (change["old_value"], change["new_value"]) == ("2026-12-01T00:00:00Z", "2026-12-18T00:00:00Z")
+
+
+def test_history_is_asked_for_other_properties_too(provider):
+    change = fetch_one(provider, changed("hs_next_step", "Send the form", event="deal.property_changed"))["change"]
+    assert change.value["old_value"] == "Call"
+
+
+def test_a_contacts_change_and_the_best_of_its_open_deals(sandbox, provider):
+    tie = [{"type": "contacts", "id": CONTACT}]
+    add(sandbox, deal("11", tie, amount="90000", dealstage="closedwon"), deal("12", tie, amount="60000"))
+    add(sandbox, deal("9", tie, amount="60000"), deal("13", tie, amount=""))
+    one = changed("jobtitle", "CFO", event="contact.property_changed", object_type="contact", object_id=CONTACT,
+                  contact_id=CONTACT)  # fmt: skip
+    parts = fetch_one(provider, one)
+    assert parts["deal"].value["id"] == "9"
+    assert parts["contact"].value["name"] == "Lee Park"
+    assert parts["account"].value["id"] == COMPANY
+    assert (parts["change"].value, parts["change"].missing) == (None, "no_history")
+
+
+def test_an_account_signal_keeps_its_own_account(sandbox, provider):
+    parts = fetch_one(provider, signal("account.property_changed", fired_at=STAGED, account_id=OTHER))
+    assert (parts["deal"].value["id"], parts["account"].value["id"]) == (DEAL, OTHER)
+    assert parts["change"].missing == "not_a_change"
+
+
+def test_no_association_is_no_error(sandbox, provider):
+    add(sandbox, deal("77"), {"type": "contacts", "id": "78", "properties": {}})
+    lone_deal = fetch_one(provider, signal("deal.created", fired_at=STAGED, deal_id="77"))
+    assert lone_deal["deal"].value["contact_ids"] == lone_deal["deal"].value["open_tasks"] == []
+    assert [lone_deal[name].missing for name in ("account", "contact")] == ["no_association"] * 2
+    lone_contact = fetch_one(provider, signal("contact.created", fired_at=STAGED, contact_id="78"))
+    assert [lone_contact[name].missing for name in ("deal", "account")] == ["no_association"] * 2
+
+
+def test_only_closed_deals_are_no_open_deal(sandbox, provider):
+    tie = [{"type": "companies", "id": "88"}]
+    add(sandbox, {"type": "companies", "id": "88", "properties": {}}, deal("89", tie, dealstage="closedlost"))
+    part = fetch_one(provider, signal("account.created", fired_at=STAGED, account_id="88"))["deal"]
+    assert (part.value, part.missing, part.complete) == (None, "no_open_deal", True)
+
+
+def test_a_record_that_is_not_there_is_not_found_later_and_transient_at_first(provider):
+    later = fetch_one(provider, signal("deal.created", fired_at=NOW - timedelta(seconds=61), deal_id="404"))
+    assert (later["deal"].value, later["deal"].missing, later["deal"].complete) == (None, "not_found", True)
+    early = fetch_one(provider, signal("deal.created", fired_at=NOW - timedelta(seconds=59), deal_id="404"))
+    assert isinstance(early, Transient)
+    gone = fetch_one(provider, signal("deal.deleted", fired_at=NOW, deal_id="404"))
+    assert gone["deal"].missing == "not_found"
+
+
+def test_one_signals_trouble_is_its_own_entry(provider):
+    good, bad = changed("dealstage", "presentationscheduled"), signal("deal.created", fired_at=NOW, deal_id="404")
+    answers = provider.fetch([bad, good], {good.signal_id: ALL, bad.signal_id: ALL})
+    assert isinstance(answers[bad.signal_id], Transient)
+    assert answers[good.signal_id]["deal"].value["id"] == DEAL
+
+
+def test_a_merged_deal_keeps_the_survivors_id(sandbox, provider):
+    add(sandbox, deal("21", [{"type": "companies", "id": COMPANY}]), deal("22"))
+    store = sandbox.world.hubspot
+    survivor = store.merge(store.find("0-3", "21"), [store.find("0-3", "22")], author=store.app)[0]["newObjectId"]
+    old, other = (signal("deal.created", fired_at=STAGED, deal_id=id, name=id) for id in ("21", DEAL))
+    answers = provider.fetch([old, other], {old.signal_id: ALL, other.signal_id: ALL})
+    assert answers[old.signal_id]["deal"].value["id"] == str(survivor)
+    assert answers[old.signal_id]["account"].value["id"] == COMPANY
+    assert answers[other.signal_id]["deal"].value["id"] == DEAL
+
+
+def test_only_what_is_wanted_is_answered(provider, gate):
+    one = changed("dealstage", "presentationscheduled")
+    assert list(fetch_one(provider, one, {"account"})) == ["account"]
+    before = gate.calls
+    assert fetch_one(provider, one, {"calls"}) == {}
+    assert gate.calls == before
+
+
+def test_a_chunk_of_a_hundred_takes_few_calls(sandbox, provider, gate):
+    ties = [{"type": "companies", "id": COMPANY}, {"type": "contacts", "id": CONTACT}, {"type": "tasks", "id": "52"}]
+    add(sandbox, *(deal(str(1000 + number), ties) for number in range(100)))
+    signals = [signal("deal.created", fired_at=STAGED, deal_id=str(1000 + n), name=n) for n in range(100)]
+    answers = provider.fetch(signals, {one.signal_id: ALL for one in signals})
+    assert [answers[one.signal_id]["deal"].value["id"] for one in signals] == [one.deal_id for one in signals]
+    # 2 reads of 50 deals with history, 3 kinds of association, companies, contacts, tasks, owners and pipelines.
+    assert gate.calls <= 10
+    before = gate.calls
+    provider.fetch(signals[:1], {signals[0].signal_id: ALL})
+    assert gate.calls - before <= 7
+
+
+def test_what_stands_for_the_whole_chunk_is_raised(sandbox, provider):
+    sandbox.world.faults.add({"vendor": "hubspot", "kind": "rate_limit", "count": 1})
+    with pytest.raises(RateLimited) as limited:
+        fetch_one(provider, changed("dealstage", "presentationscheduled"))
+    assert limited.value.retry_after == 10.0
+    sandbox.world.faults.add({"vendor": "hubspot", "kind": "outage", "lasts": 60})
+    with pytest.raises(Transient):
+        fetch_one(provider, changed("dealstage", "presentationscheduled"))
+    refused = HubSpotProvider(HubSpotClient(Settings(sandbox.url + "/hubspot", "wrong"), OpenGate()))
+    sandbox.world.faults.clear()
+    with pytest.raises(CredentialsRefused):
+        fetch_one(refused, changed("dealstage", "presentationscheduled"))
+
+
+def test_a_blip_is_survived(sandbox, provider):
+    sandbox.world.faults.add({"vendor": "hubspot", "kind": "error", "status": 502, "count": 1})
+    sandbox.world.faults.add({"vendor": "hubspot", "kind": "close", "count": 1, "path": "*/deals/batch/read"})
+    assert fetch_one(provider, changed("dealstage", "presentationscheduled"))["deal"].value["id"] == DEAL
+
+
+def test_building_opens_no_connection():
+    built = build_provider(Settings("http://127.0.0.1:9"), OpenGate())
+    assert (built.name, built.parts) == ("hubspot", ("deal", "change", "account", "contact"))

