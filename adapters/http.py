@@ -16,6 +16,8 @@ from revpipe.ports import Gate
 
 CONNECT_TIMEOUT = 3.05
 READ_TIMEOUT = 10.0
+TOKEN_SECONDS = 8.0
+SHORTEST_WAIT = 0.05
 BLIP_TRIES = 3
 BLIP_SECONDS = 6.0
 _NOT_DONE = (423, 425, 477)
@@ -109,7 +111,7 @@ class HttpClient:
         params: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None,
     ) -> requests.Response:
-        self._gate.spend(self.vendor, kind)
+        self._take_token(kind)
         try:
             response = self._session.request(
                 method,
@@ -136,6 +138,21 @@ class HttpClient:
                 failure.retry_after = self._wait_told(response)
         self._gate.report(self.vendor, kind, failure)
         raise failure
+
+    def _take_token(self, kind: str) -> None:
+        """Wait a few seconds for a rate token. Work of several calls would otherwise start anew at each refusal,
+        spend its tokens on the same first calls and never reach its last."""
+        deadline = time.monotonic() + TOKEN_SECONDS
+        while True:
+            try:
+                self._gate.spend(self.vendor, kind)
+            except RateLimited as refusal:
+                wait = refusal.retry_after or SHORTEST_WAIT
+                if time.monotonic() + wait > deadline:
+                    raise
+                time.sleep(wait)
+            else:
+                return
 
 
 def error_for(vendor: str, response: requests.Response, *, safe: bool) -> RevpipeError:

@@ -25,9 +25,7 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def deal_facts(
-    signal: Signal, deal: Mapping[str, Any], change: Mapping[str, Any], now: datetime
-) -> dict[str, Any]:
+def deal_facts(signal: Signal, deal: Mapping[str, Any], change: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The derived fields of `deal`, each None where what it rests on is not known."""
     close = moment(deal.get("close_date"))
     days_to_close = (close.date() - now.date()).days if close else None

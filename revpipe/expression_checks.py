@@ -66,9 +66,7 @@ def _leaf_fault(condition: str, leaf: Sequence[Token]) -> str | None:
     return None if kind == "yes-or-no" else f"{text} is {_a(kind)}, not a yes or no; compare it with something"
 
 
-def _comparison_fault(
-    text: str, operator: str, left: Callable[[int], Any], right: Callable[[int], Any]
-) -> str | None:
+def _comparison_fault(text: str, operator: str, left: Callable[[int], Any], right: Callable[[int], Any]) -> str | None:
     lefts, left_error = _tried(left)
     rights, right_error = _tried(right)
     if not lefts or not rights:

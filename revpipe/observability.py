@@ -102,6 +102,9 @@ def _configure_logging(log_format: str, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    # Celery tells of every message twice; the trail tells it better, and the ids in it are worth no log line.
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _Lines(logging.StreamHandler[TextIO]):

@@ -75,9 +75,7 @@ A param written on one line stays one line. An inserted value is cut at 1,000 ch
 def page(book: rules.RuleBook) -> str:
     """The whole manual for `book`, as Markdown."""
     functions = ", ".join(f"`{name}`" for name in dict.fromkeys((*FUNCTIONS, *METHODS)))
-    filters = _table(
-        ("filter", "what it makes"), [(f"`{name}`", made.__doc__ or "") for name, made in FILTERS.items()]
-    )
+    filters = _table(("filter", "what it makes"), [(f"`{name}`", made.__doc__ or "") for name, made in FILTERS.items()])
     events = _table(("event", "when"), [(f"`{name}`", doc) for name, doc in EVENTS.items()])
     sections = (
         _INTRO + f"\nFunctions: {functions}.\n",
@@ -91,9 +89,7 @@ def page(book: rules.RuleBook) -> str:
 
 def _fields() -> str:
     rows = [
-        (f"`{root}.{name}`", field.type, field.doc)
-        for root, fields in FIELDS.items()
-        for name, field in fields.items()
+        (f"`{root}.{name}`", field.type, field.doc) for root, fields in FIELDS.items() for name, field in fields.items()
     ]
     return _table(("field", "type", "meaning"), rows)
 

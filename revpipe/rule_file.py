@@ -120,9 +120,7 @@ class _Reader:
         approval = self.word((*path, "approval"), item.get("approval"), APPROVALS)
         return RuleAction(kind or "", params, render, priority, approval)
 
-    def params(
-        self, path: Path, params: dict[str, Any], check: Callable[[Mapping[str, Any]], None] | None
-    ) -> Renderer:
+    def params(self, path: Path, params: dict[str, Any], check: Callable[[Mapping[str, Any]], None] | None) -> Renderer:
         faults = list(param_faults(params))
         for inner, fault in faults:
             self.document.fault((*path, *inner), fault)
@@ -156,9 +154,7 @@ class _Reader:
         for index, name in enumerate(names):
             matched = {event for event in EVENTS if _matches(event, name)}
             if not matched:
-                self.document.fault(
-                    (*path, index), f"unknown event {name!r}{guess(name, EVENTS)}; see docs/rules.md"
-                )
+                self.document.fault((*path, index), f"unknown event {name!r}{guess(name, EVENTS)}; see docs/rules.md")
             found |= matched
         return tuple(names), frozenset(found)
 

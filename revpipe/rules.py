@@ -77,9 +77,7 @@ class RuleBook:
         outcomes = tuple(_outcome(rule, signal.get("event"), facts) for rule in self.rules)
         fired = [rule for rule, outcome in zip(self.rules, outcomes, strict=True) if outcome.fired]
         actions = tuple(action for rule in fired for action in _planned(rule, facts, urgency))
-        return Evaluation(
-            outcomes, actions, any(rule.conclusive for rule in fired), tuple(rule.id for rule in fired)
-        )
+        return Evaluation(outcomes, actions, any(rule.conclusive for rule in fired), tuple(rule.id for rule in fired))
 
     def urgency(self, facts: Facts, current: str) -> str:
         """`current`, or the first urgency of the file that is higher and whose condition holds."""

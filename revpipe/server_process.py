@@ -58,7 +58,7 @@ def fresh_runtime(places: Places) -> None:
     # A server's account passes through it, to the folder of the servers' sockets, and sees nothing else.
     places.runtime.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() == 0:
-        places.runtime.chmod(0o711)
+        places.runtime.chmod(0o701)
 
 
 def claim(lock: Path, folders: Iterable[Path], steps: Steps) -> int:

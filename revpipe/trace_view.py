@@ -92,7 +92,7 @@ def _decision(plan: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"             rule {rule['rule']}"
         for term in rule.get("terms", []):
             values = ", ".join(f"{name} = {_bounded(value)}" for name, value in term.get("values", {}).items())
-            yield f"               because {term['term']}" + (f"   ({values})" if values else "")
+            yield f"               because {term['expression']}" + (f"   ({values})" if values else "")
 
 
 def _bounded(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import requests
@@ -23,6 +24,8 @@ BATCH: Final = 100
 """Objects in one batch read or write (HubSpot docs, objects)."""
 BATCH_WITH_HISTORY: Final = 50
 BATCH_OF_LINKS: Final = 1000
+FRESH: Final = timedelta(seconds=60)
+"""How long a new record may still answer 404 (seen by integrators; HubSpot names no time)."""
 TRACE: Final = "objectWriteTraceId"
 """Names one input of a batch write: HubSpot repeats it in results and errors, and then fails inputs singly."""
 _WAITS: Final = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0, "DAILY": 3600.0}

@@ -3,15 +3,15 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from adapters.hubspot import gather
 from adapters.hubspot.accounts import account_value, primary
 from adapters.hubspot.changes import change_value
 from adapters.hubspot.chunk import COMPANIES, CONTACTS, DEALS, TASKS, Chunk
-from adapters.hubspot.client import HubSpotClient, HubSpotSettings, is_id
+from adapters.hubspot.client import FRESH, HubSpotClient, HubSpotSettings, is_id
 from adapters.hubspot.contacts import champion, contact_value
 from adapters.hubspot.deals import Surroundings, deal_value, stage_key
 from adapters.hubspot.gather import MAX_CONTACTS, Need
@@ -23,8 +23,6 @@ from revpipe.errors import RevpipeError, Transient
 from revpipe.ports import Gate, Part, Parts
 from revpipe.signals import Signal
 
-FRESH: Final = timedelta(seconds=60)
-"""How long after an event its record may still answer 404."""
 Found = tuple[Mapping[str, Any] | None, str | None]
 """A part's value, and why there is none."""
 

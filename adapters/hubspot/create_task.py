@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from adapters.http import Rejected
 from adapters.hubspot import answers, tasks
 from adapters.hubspot.answers import Record
-from adapters.hubspot.client import TRACE, HubSpotClient, slices
+from adapters.hubspot.client import FRESH, TRACE, HubSpotClient, slices
 from adapters.hubspot.tasks import marker
 from revpipe.errors import EffectUnknown, NotFound, RevpipeError, Transient
 from revpipe.ports import Effect, Order
@@ -47,7 +48,7 @@ def find(client: HubSpotClient, order: Order) -> Effect | None:
         # A merged record answers with its survivor, which holds the associations now.
         record_id = client.record(object_type, record_id, ()).id
     except NotFound as error:
-        raise EffectUnknown(f"{object_type} {record_id} is gone, and its list of tasks with it") from error
+        raise _unsure(order, f"{object_type} {record_id} is gone, and its list of tasks with it") from error
     links = client.links(object_type, "tasks", [record_id])
     if record_id in links.errors:
         raise links.errors[record_id]
@@ -98,8 +99,16 @@ def _marked(client: HubSpotClient, order: Order, task_ids: Sequence[str]) -> Rec
                 return task
         unreadable += len(part) - len(batch.records)
     if unreadable or len(newest_first) > MAX_LOOKED_AT:
-        raise EffectUnknown(f"{unreadable} of {len(newest_first)} tasks could not be read, one may be the one")
+        raise _unsure(order, f"{unreadable} of {len(newest_first)} tasks could not be read, one may be the one")
     return None
+
+
+def _unsure(order: Order, why: str) -> RevpipeError:
+    """Transient while what is new may not be readable yet, so that it is looked for again; then EffectUnknown."""
+    tried_at = order.first_tried_at
+    if tried_at is not None and datetime.now(UTC) - tried_at < FRESH:
+        return Transient(why)
+    return EffectUnknown(why)
 
 
 def _bears(task: Record, order: Order) -> bool:

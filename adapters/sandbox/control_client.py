@@ -21,9 +21,7 @@ class Control:
         """One call below /_sandbox/."""
         answer = wire.send_json(method, f"{self.url}/_sandbox/{path}", body)
         if not 200 <= answer.status < 300:
-            raise SandboxRefused(
-                f"{method} {path}: {answer.status} {answer.body.decode('utf-8', 'replace')[:500]}"
-            )
+            raise SandboxRefused(f"{method} {path}: {answer.status} {answer.body.decode('utf-8', 'replace')[:500]}")
         value: Json = answer.json()
         return value
 

@@ -77,9 +77,7 @@ def associate() -> Response:
     start, end = ends
     changed = store.links.remove(start, end) if removed else store.links.add(start, end, primary=primary)
     at = _at(body) or store.now()
-    made = (
-        store.events.linked((start, end), at, author_of(body), removed=removed, primary=primary) if changed else []
-    )
+    made = store.events.linked((start, end), at, author_of(body), removed=removed, primary=primary) if changed else []
     return jsonify({"events": _sent(body, made)})
 
 

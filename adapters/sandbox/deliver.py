@@ -98,6 +98,7 @@ class Postman:
         while not self._world.stopping.wait(0.05):
             knobs = self._world.hubspot.knobs
             if knobs.target_url is None:
+                self._later.clear()  # A reset must not let the past arrive at the next target.
                 continue
             for batch in self._due():
                 sent = post(knobs.target_url, knobs.client_secret, batch)

@@ -63,9 +63,7 @@ class Fault:
             return False
         if self.count is not None and self.hits >= self.count:
             return False
-        return (
-            self.vendor in ("*", vendor) and self.method in ("*", method) and fnmatch.fnmatchcase(path, self.path)
-        )
+        return self.vendor in ("*", vendor) and self.method in ("*", method) and fnmatch.fnmatchcase(path, self.path)
 
 
 class Faults:

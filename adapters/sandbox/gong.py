@@ -132,9 +132,7 @@ def _selected(one: Json, selector: Json) -> Json:
     if exposed.get("parties") and "parties" in one:
         answer["parties"] = [_party(party, depth) for party in one["parties"]]
     asked = exposed.get("content") or {}
-    content = {
-        name: part for name, part in (one.get("content") or {}).items() if asked.get(name) and name in _CONTENT
-    }
+    content = {name: part for name, part in (one.get("content") or {}).items() if asked.get(name) and name in _CONTENT}
     if "trackers" in content and not asked.get("trackerOccurrences"):
         content["trackers"] = [_without_occurrences(tracker) for tracker in content["trackers"]]
     if content:

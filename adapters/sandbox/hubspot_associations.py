@@ -49,9 +49,7 @@ def put_default(start: str, id: str, end: str, end_id: str) -> Response:
     ids = hubspot_schema.link_types(type_of(start), type_of(end))
     if not ids:
         raise invalid(f"No association type is defined from {start} to {end}")
-    return _linked(
-        start, id, end, end_id, [{"associationTypeId": ids[0], "associationCategory": "HUBSPOT_DEFINED"}]
-    )
+    return _linked(start, id, end, end_id, [{"associationTypeId": ids[0], "associationCategory": "HUBSPOT_DEFINED"}])
 
 
 def put(start: str, id: str, end: str, end_id: str) -> Response:

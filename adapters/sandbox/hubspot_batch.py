@@ -59,9 +59,7 @@ def update(kind: str, ver: str = "v3") -> tuple[Response, int]:
         id = str(item.get("id"))
         record = store.find(type_id, id)
         if record is None or record.id != id:
-            raise refuse(
-                404, f"No {_name(type_id)} with id {id} exists.", "OBJECT_NOT_FOUND", context={"ids": [id]}
-            )
+            raise refuse(404, f"No {_name(type_id)} with id {id} exists.", "OBJECT_NOT_FOUND", context={"ids": [id]})
         return record
 
     def check(item: Json) -> None:
@@ -76,9 +74,7 @@ def update(kind: str, ver: str = "v3") -> tuple[Response, int]:
     return _write(ver, 200, check, do)
 
 
-def _write(
-    ver: str, good: int, check: Callable[[Json], Any], do: Callable[[Json], Record]
-) -> tuple[Response, int]:
+def _write(ver: str, good: int, check: Callable[[Json], Any], do: Callable[[Json], Record]) -> tuple[Response, int]:
     store = here().hubspot
     inputs = inputs_of(body_object(), LIMIT)
     if not all(item.get("objectWriteTraceId") for item in inputs):
@@ -90,7 +86,7 @@ def _write(
         except ApiError as error:
             errors.append(_entry(error, item))
         else:
-            results.append(rendered(store, record, list(item["properties"])))
+            results.append(rendered(store, record, list(item["properties"])) | _trace(item))
     return jsonify(timed(store, results[::-1], errors)), partial(ver, good, errors)
 
 
@@ -101,6 +97,11 @@ def _refuse_all_for_one(inputs: list[Json], check: Callable[[Json], Any]) -> Non
             check(item)
         except ApiError as error:
             raise ApiError(400, error.body) from error
+
+
+def _trace(item: Json) -> Json:
+    """The caller's own name for an input, repeated in its result."""
+    return {"objectWriteTraceId": item["objectWriteTraceId"]} if item.get("objectWriteTraceId") else {}
 
 
 def _entry(error: ApiError, item: Json) -> Json:

@@ -61,7 +61,5 @@ def bad_properties(problems: Sequence[tuple[str, str, str]], portal_id: int) -> 
         400,
         "Property values were not valid: " + json.dumps(told, separators=(",", ":")),
         "VALIDATION_ERROR",
-        errors=[
-            {"message": said, "code": code, "context": {"propertyName": [name]}} for name, code, said in problems
-        ],
+        errors=[{"message": said, "code": code, "context": {"propertyName": [name]}} for name, code, said in problems],
     )

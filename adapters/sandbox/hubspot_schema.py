@@ -69,9 +69,7 @@ PROPERTIES: Final[dict[str, dict[str, str]]] = {
     | _kinds("text hs_meeting_title hs_meeting_body hs_meeting_outcome\ndatetime hs_meeting_end_time"),
     "0-48": _ACTIVITY | _kinds("text hs_call_title hs_call_body hs_call_direction\nnumber hs_call_duration"),
     "0-49": _ACTIVITY
-    | _kinds(
-        "text hs_email_subject hs_email_text hs_email_html hs_email_direction hs_email_status hs_email_headers"
-    ),
+    | _kinds("text hs_email_subject hs_email_text hs_email_html hs_email_direction hs_email_status hs_email_headers"),
 }
 for _names in PROPERTIES.values():
     _names.update(_EVERYWHERE)

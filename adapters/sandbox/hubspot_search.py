@@ -23,9 +23,7 @@ def search(kind: str, ver: str = "v3") -> Response:
     _check(body)
     before = store.now() - int(store.knobs.search_lag * 1000)
     found = [
-        record
-        for record in store.all(type_id)
-        if record.first_written() <= before and _matches(record, body, before)
+        record for record in store.all(type_id) if record.first_written() <= before and _matches(record, body, before)
     ]
     _sort(found, body.get("sorts") or [], before)
     limit, after = int(body.get("limit", 10)), int(body.get("after") or 0)
@@ -60,8 +58,7 @@ def _matches(record: Record, body: Json, before: int) -> bool:
     groups = body.get("filterGroups") or []
     text = str(body.get("query") or "").lower()
     if text and not any(
-        text in (record.indexed(name, before) or "").lower()
-        for name in hubspot_schema.DEFAULTS.get(record.type_id, ())
+        text in (record.indexed(name, before) or "").lower() for name in hubspot_schema.DEFAULTS.get(record.type_id, ())
     ):
         return False
     return not groups or any(
@@ -128,8 +125,7 @@ _OPERATORS: Final[dict[str, Callable[[str | None, Json], bool]]] = {
     "GT": _compared(lambda one, other: one > other),
     "GTE": _compared(lambda one, other: one >= other),
     "BETWEEN": lambda value, rule: (
-        value is not None
-        and _comparable(rule.get("value")) <= _comparable(value) <= _comparable(rule.get("highValue"))
+        value is not None and _comparable(rule.get("value")) <= _comparable(value) <= _comparable(rule.get("highValue"))
     ),
     "IN": lambda value, rule: value is not None and value.lower() in _given(rule),
     "NOT_IN": lambda value, rule: value is not None and value.lower() not in _given(rule),

@@ -28,9 +28,7 @@ class HubSpotKnobs:
     """The app's subscriptions (`deal.creation`, `deal.propertyChange:amount`), or None for the usual ones."""
     target_url: str | None = None
     """Where events are posted by themselves; without it they wait to be fetched."""
-    retry_delays: list[float] = field(
-        default_factory=lambda: [1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0]
-    )
+    retry_delays: list[float] = field(default_factory=lambda: [1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0])
     """Waits between tries of a refused delivery. HubSpot spreads 10 over a day; nobody tests that long."""
 
 

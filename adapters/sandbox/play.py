@@ -21,13 +21,15 @@ def main() -> None:
         os.environ["HUBSPOT_CLIENT_SECRET"],
         os.environ["GONG_PRIVATE_KEY"],
     )
-    for step in demo.story(datetime.now(UTC)).steps:
-        if not sys.stdin.readline():
+    steps = iter(demo.story(datetime.now(UTC)).steps)
+    while sys.stdin.readline():
+        step = next(steps, None)
+        if step is None:
+            _print(None)
             return
         answer = player.play(step)
         told = {"day": step.day, "vendor": step.vendor, "title": step.title, "note": step.note}
         _print({**told, "status": answer.status, "answer": answer.json()})
-    _print(None)
 
 
 def _print(value: object) -> None:

@@ -38,6 +38,8 @@ class Player:
         self._secret = hubspot_secret
         self._key = gong_private_key_pem
         self._live = live
+        # By a step's time in the story, so that a repeated delivery stays the same events.
+        self._played_at: dict[datetime, datetime] = {}
 
     def seed(self, story: Story) -> None:
         """Put the story's records into the sandbox. Raises SandboxRefused."""
@@ -46,7 +48,7 @@ class Player:
     def play(self, step: Step) -> wire.Answer:
         """Carry out one step; gives revpipe's answer. Raises SandboxRefused, or OSError if nobody answers."""
         if self._live:
-            step = moved(step, datetime.now(UTC))
+            step = moved(step, self._played_at.setdefault(step.at, datetime.now(UTC)))
         for method, path, body in step.changes:
             self._control.call(method, path, body)
         raw = json.dumps(step.body, separators=(",", ":")).encode()

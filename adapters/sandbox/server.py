@@ -36,9 +36,7 @@ class SandboxServer:
         self._server = make_server(
             "127.0.0.1", self._wanted, create_app(self.world), threaded=True, request_handler=_Handler
         )
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
         self._thread.start()
         self._postman = Postman(self.world)
         self._postman.start()

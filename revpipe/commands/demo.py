@@ -1,8 +1,31 @@
 """`revpipe demo`: the story of three deals over a fortnight."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import click
+
+from config.settings import load
+from revpipe import demo_story, formation
 
 
 @click.command()
-def demo() -> None:
-    """Play the story."""
+@click.option("--exit", "exit_", is_flag=True, help="Stop everything at the end of the story.")
+@click.option("--port", default=0, show_default=True, help="Where the web process listens; 0 takes a free one.")
+@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="Folder of the embedded servers.")
+def demo(port: int, data_dir: Path | None, *, exit_: bool) -> None:
+    """Play the story of three deals over a fortnight against simulated vendors, and show each signal's journey.
+
+    Every run starts with an empty ledger, in a folder of its own.
+    """
+    settings = load()
+    settings = replace(settings, database_url=None, redis_url=None, broker_url=None)
+    folder = (data_dir or settings.revpipe_data_dir / "demo").absolute()
+    demo_story.forget(folder)
+    settings = replace(settings, revpipe_data_dir=folder)
+    click.echo("starting PostgreSQL, Valkey, web, workers, keeper, beat and simulated vendors …")
+    with formation.running(settings, port, sandbox=True) as running:
+        demo_story.tell(running)
+        if not exit_:
+            click.echo("everything stays up until Ctrl-C")
+            running.wait()

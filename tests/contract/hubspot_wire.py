@@ -104,7 +104,9 @@ def signal(event="deal.stage_changed", *, fired_at=None, name="a signal", payloa
     )
 
 
-def order(type="create_task", params=None, *, number=1, deal_id=None, account_id=None, contact_id=None):
+def order(
+    type="create_task", params=None, *, number=1, deal_id=None, account_id=None, contact_id=None, first_tried_at=None
+):
     return Order(
         action_id=stable_id("order", number),
         type=type,
@@ -115,4 +117,5 @@ def order(type="create_task", params=None, *, number=1, deal_id=None, account_id
         contact_id=contact_id,
         attempt=1,
         created_at=CREATED,
+        first_tried_at=first_tried_at,
     )

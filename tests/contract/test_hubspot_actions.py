@@ -1,6 +1,7 @@
 """The action adapter against the sandbox, and against answers that the sandbox does not give, over HTTP."""
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hubspot_wire import CREATED, OpenGate, ScriptedServer, Settings, order
@@ -150,6 +151,13 @@ def test_a_task_that_is_listed_but_can_not_be_read_leaves_it_unknown():
     script = [(200, {"id": DEAL}), (200, listed), (207, lost)]
     with ScriptedServer(*script) as server, pytest.raises(EffectUnknown, match="could not be read"):
         scripted(server).find(order(deal_id=DEAL))
+
+
+@pytest.mark.parametrize(("ago", "kind"), [(1, Transient), (70, EffectUnknown)])
+def test_what_is_new_is_looked_for_again_before_it_counts_as_unknown(sandbox, actions, ago, kind):
+    tried_at = datetime.now(UTC) - timedelta(seconds=ago)
+    with pytest.raises(kind):
+        actions.find(order(deal_id="404", first_tried_at=tried_at))
 
 
 def test_an_item_of_which_a_batch_answer_tells_nothing_is_ambiguous():

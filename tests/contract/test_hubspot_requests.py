@@ -149,6 +149,21 @@ def test_a_record_that_answers_with_an_unknown_id_is_asked_for_singly():
     assert "dealstage" in batch.records["1"].history
 
 
+def test_a_merged_record_that_names_what_it_was_costs_no_further_call():
+    survivor = {"id": "30", "properties": {"hs_merged_object_ids": "1;5"}}
+    with ScriptedServer((200, {"results": [{"id": "2", "properties": {}}, survivor]})) as server:
+        batch = client_of(server).read("deals", ["1", "2"], ("hs_merged_object_ids",))
+    assert {asked: record.id for asked, record in batch.records.items()} == {"1": "30", "2": "2"}
+
+
+def test_an_error_that_names_nobody_stands_for_all_that_are_missing():
+    error = {"status": "error", "category": "SOMETHING_NEW", "message": "try later"}
+    with ScriptedServer((207, {"results": [{"id": "2", "properties": {}}], "errors": [error]})) as server:
+        batch = client_of(server).read("deals", ["1", "2", "3"], ("dealname",))
+    assert list(batch.records) == ["2"]
+    assert {asked: type(error) for asked, error in batch.errors.items()} == {"1": Transient, "3": Transient}
+
+
 @pytest.mark.parametrize(
     ("body", "wait"),
     [

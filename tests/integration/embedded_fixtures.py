@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from kombu import Connection  # type: ignore[attr-defined]
 
 from revpipe.embedded import Lease, wait_stopped
 
@@ -78,6 +79,13 @@ def ask(url: str, statement: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         answer = connection.execute(statement)
         return answer.fetchall() if answer.description else []
+
+
+def broker_answers(url: str) -> bool:
+    """Whether Celery's transport gets through to the broker; it raises otherwise."""
+    with Connection(url) as broker:  # type: ignore[no-untyped-call]
+        broker.connect()
+        return bool(broker.connected)
 
 
 def supervisors(folder: Path) -> list[psutil.Process]:

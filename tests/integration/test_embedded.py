@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import redis
-from embedded_fixtures import (
+
+from revpipe.embedded import Lease, servers, wait_stopped
+from tests.integration.embedded_fixtures import (
     all_gone,
     ask,
+    broker_answers,
     clients,
     data_dir,
     family,
@@ -23,9 +26,6 @@ from embedded_fixtures import (
     url_of,
     within,
 )
-from kombu import Connection
-
-from revpipe.embedded import Lease, servers, wait_stopped
 
 __all__ = ["clients", "data_dir"]
 Clients = Callable[..., subprocess.Popen[str]]
@@ -43,9 +43,7 @@ def test_both_servers_answer_by_their_urls(data_dir: Path) -> None:
                 "appendonly": "yes",
                 "port": "0",
             }
-        with Connection(lease.broker_url) as broker:
-            broker.connect()
-            assert broker.connected
+        assert broker_answers(lease.broker_url)
 
 
 def test_nobody_else_can_look_into_the_folders(data_dir: Path) -> None:
@@ -186,8 +184,7 @@ def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
     folder = data_dir.parent / name / "data"
     with servers(folder) as lease:
         assert _both_answer(lease)
-        with Connection(lease.broker_url) as broker:
-            broker.connect()
+        assert broker_answers(lease.broker_url)
         everyone = family(folder)
     assert all_gone(everyone, 6)
 

@@ -24,9 +24,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "time": st.datetimes().map(lambda at: at.isoformat() + "+00:00") | st.text(max_size=5),
     "texts": st.lists(st.text(max_size=9), max_size=4),
-    "maps": st.lists(
-        st.fixed_dictionaries({"rule": st.text(max_size=9), "type": st.text(max_size=9)}), max_size=3
-    ),
+    "maps": st.lists(st.fixed_dictionaries({"rule": st.text(max_size=9), "type": st.text(max_size=9)}), max_size=3),
 }
 
 

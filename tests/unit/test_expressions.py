@@ -56,9 +56,7 @@ def test_an_answer_is_true_false_or_not_known(condition: str, fields: dict[str, 
 
 
 def test_a_condition_is_cut_at_its_outer_ands_only() -> None:
-    cut = terms(
-        "(deal.is_won && deal.amount > 1 && deal.name == 'a && b || c' && (deal.overdue || deal.is_closed))"
-    )
+    cut = terms("(deal.is_won && deal.amount > 1 && deal.name == 'a && b || c' && (deal.overdue || deal.is_closed))")
     assert [term.expression for term in cut] == [
         "deal.is_won",
         "deal.amount > 1",

@@ -66,6 +66,7 @@ def test_a_value_set_twice_is_told_by_its_time():
         ([("c", 5), ("b", 0), ("a", -60)], True),
         ([("b", 5), ("c", 3), ("b", 0)], False),
         ([("b", 1), ("a", -60)], False),
+        ([("a", -60), ("z", -120)], False),
     ],
 )
 def test_overtaken_is_a_newer_other_value(rows, overtaken):

@@ -212,9 +212,7 @@ def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
-    told = faults(
-        GOOD.replace("idle_days", "idle_dayz").replace("7d", "7x").replace("deal.overdue", "deal.overdu")
-    )
+    told = faults(GOOD.replace("idle_days", "idle_dayz").replace("7d", "7x").replace("deal.overdue", "deal.overdu"))
     assert [line.split(":")[1] for line in told] == ["3", "13", "14"]
 
 

@@ -237,8 +237,6 @@ def test_a_value_has_its_promised_type_or_is_absent(value: Any, type_name: str, 
 
 
 def test_events_cover_the_shared_names() -> None:
-    assert {"deal.stage_changed", "deal.close_date_changed", "deal.amount_changed", "deal.owner_changed"} <= set(
-        EVENTS
-    )
+    assert {"deal.stage_changed", "deal.close_date_changed", "deal.amount_changed", "deal.owner_changed"} <= set(EVENTS)
     assert {"contact.privacy_deleted", "conversation.message", "call.completed", "unknown"} <= set(EVENTS)
     assert {f"{thing}.merged" for thing in ("deal", "account", "contact", "ticket", "object")} <= set(EVENTS)

@@ -39,9 +39,7 @@ def transcript() -> list[Json]:
         {
             "speakerId": _REP,
             "topic": "Renewal",
-            "sentences": [
-                {"start": 401_200, "end": 405_900, "text": "Is anything open on your side before we sign?"}
-            ],
+            "sentences": [{"start": 401_200, "end": 405_900, "text": "Is anything open on your side before we sign?"}],
         },
         {
             "speakerId": _BUYER,

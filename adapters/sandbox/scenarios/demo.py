@@ -34,9 +34,7 @@ def _acme_hears_of_a_rival(teller: Teller) -> None:
 
 def _globex_slips(teller: Teller) -> None:
     deal = GLOBEX["deal"]
-    teller.edit(
-        13.0, "deal", deal, "Sam moves Globex's close date out", {"closedate": teller.midnight(-18)}, user=SAM
-    )
+    teller.edit(13.0, "deal", deal, "Sam moves Globex's close date out", {"closedate": teller.midnight(-18)}, user=SAM)
     teller.edit(
         6.0,
         "deal",
@@ -86,18 +84,12 @@ def _noise_of_people(teller: Teller) -> None:
     teller.edit(
         11.0, "deal", ACME["deal"], "Dana tidies a description", {"description": "Renewal of 120 seats"}, nothing
     )
-    teller.edit(
-        9.5, "contact", GLOBEX["buyer"], "Noor's phone number is added", {"phone": "+49 30 5550100"}, nothing
-    )
-    teller.edit(
-        5.0, "company", INITECH["company"], "Initech's size is corrected", {"numberofemployees": "97"}, nothing
-    )
+    teller.edit(9.5, "contact", GLOBEX["buyer"], "Noor's phone number is added", {"phone": "+49 30 5550100"}, nothing)
+    teller.edit(5.0, "company", INITECH["company"], "Initech's size is corrected", {"numberofemployees": "97"}, nothing)
     last = teller.steps[-1]
     again = [event | {"attemptNumber": 1} for event in last.body]
     teller.steps.append(
-        replace(
-            last, title="HubSpot sends the last delivery once more", body=again, changes=(), note="a duplicate"
-        )
+        replace(last, title="HubSpot sends the last delivery once more", body=again, changes=(), note="a duplicate")
     )
 
 

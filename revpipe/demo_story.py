@@ -1,0 +1,129 @@
+"""Playing the demo's story and showing what becomes of it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine
+
+from revpipe import demo_queries, embedded, far_side, queries, trace_view
+from revpipe.db import make_engine, transaction
+from revpipe.errors import Misconfigured
+from revpipe.formation import Formation
+
+SETTLE_SECONDS: Final = 20.0
+
+
+def forget(folder: Path) -> None:
+    """Delete the ledger of an earlier demo. Raises Misconfigured if that demo is still running."""
+    if not embedded.wait_stopped(folder, timeout=5):
+        raise Misconfigured(f"a demo is still running in {folder}; stop it first, or name another --data-dir")
+    for part in ("postgres", "valkey", "logs"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+
+
+def tell(running: Formation) -> None:
+    """Play every step, show its signals as they settle, then the table and where to look further."""
+    engine = make_engine(str(running.settings.database_url), pool_size=2)
+    try:
+        with _player(running) as player:
+            for step in _steps(player):
+                _show_step(engine, step)
+        click.echo("")
+        _show_table(engine)
+        _show_why(engine, running)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _player(running: Formation) -> Iterator[subprocess.Popen[str]]:
+    vendors = running.sandbox
+    if vendors is None:
+        raise Misconfigured("the story needs the simulated vendors")
+    keys = {
+        "SANDBOX_URL": vendors.url,
+        "REVPIPE_URL": running.url,
+        "HUBSPOT_CLIENT_SECRET": far_side.HUBSPOT_SECRET,
+        "GONG_PRIVATE_KEY": vendors.gong_private_key,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "adapters.sandbox.play"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **keys},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _steps(player: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+    if player.stdin is None or player.stdout is None:
+        return
+    while True:
+        player.stdin.write("next\n")
+        player.stdin.flush()
+        line = player.stdout.readline()
+        step = json.loads(line) if line.strip() else None
+        if step is None:
+            return
+        yield step
+
+
+def _show_step(engine: Engine, step: dict[str, Any]) -> None:
+    answer = step["answer"]
+    click.echo("")
+    click.secho(f"{step['day']:>12}  {step['title']}", bold=True)
+    counts = ", ".join(f"{answer[name]} {name}" for name in ("accepted", "duplicates", "rejected") if answer.get(name))
+    click.echo(f"{'':>12}  {step['vendor']} webhook → {step['status']} {counts or answer.get('detail', '')}")
+    if "delivery_id" not in answer:
+        return
+    for line in _settled(engine, answer["delivery_id"]):
+        click.echo(f"{'':>14}{line}")
+
+
+def _settled(engine: Engine, delivery_id: str) -> list[str]:
+    """The journeys of a delivery's signals once each has ended or waits for a person."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        with transaction(engine) as tx:
+            stories = demo_queries.of_delivery(tx, delivery_id)
+        if all(map(demo_queries.at_rest, stories)) or time.monotonic() > deadline:
+            return [line for story in stories for line in demo_queries.journey(story)]
+        time.sleep(0.1)
+
+
+def _show_table(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        rows = demo_queries.table(tx)
+    table = Table(title="Three deals, one fortnight", show_lines=False, pad_edge=False)
+    for column in ("signal", "about", "decided by", "outcome", "actions", "after"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=max(100, min(160, shutil.get_terminal_size((140, 40)).columns))).print(table)
+
+
+def _show_why(engine: Engine, running: Formation) -> None:
+    with transaction(engine) as tx:
+        chosen = demo_queries.worth_tracing(tx)
+        story = queries.story(tx, chosen) if chosen else None
+    if story:
+        click.echo(f"\nwhy? revpipe trace {chosen}\n")
+        click.echo("\n".join(trace_view.lines(story)))
+    click.echo(f"\nlook further: REVPIPE_DATA_DIR={running.settings.revpipe_data_dir} .venv/bin/revpipe signals")
+    click.echo(f"console  {running.url}")
