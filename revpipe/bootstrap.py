@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from config.settings import Settings, require
 from revpipe import action_policy, context_needs, crash, rules
 from revpipe.clock import SystemClock
 from revpipe.db import make_engine
-from revpipe.errors import Misconfigured
+from revpipe.errors import Misconfigured, Permanent, RevpipeError
 from revpipe.gate import LIMITS, RedisGate
 from revpipe.ports import ActionAdapter, Provider, Source
 from revpipe.services import Services
@@ -47,11 +48,28 @@ def for_worker(settings: Settings, queues: Sequence[str], *, connections: int = 
     return _services(settings, connections, providers=providers, adapters=adapters, worker=True)
 
 
-def load_rules() -> rules.RuleBook:
-    """The rules in config/, checked. Raises Misconfigured with file and line of each fault."""
-    policy = load_policy()
-    text = (CONFIG / "rules.yaml").read_text(encoding="utf-8")
-    return rules.load(text, dict.fromkeys(policy), "config/rules.yaml")
+class _NoCalls:
+    """The gate of adapters that are made only to check what rules ask of them."""
+
+    def spend(self, vendor: str, kind: str) -> None:
+        """Refuse: checking a rule calls nobody."""
+        raise Permanent(f"{vendor} must not be called ({kind}) while rules are checked")
+
+    def report(self, vendor: str, kind: str, error: RevpipeError | None) -> None:
+        """There is nothing to report."""
+
+
+def load_rules(settings: Settings, file: Path | None = None) -> rules.RuleBook:
+    """The rules in config/ or in `file`, checked to the last parameter of their actions.
+
+    Raises Misconfigured with file and line of each fault.
+    """
+    path = file or CONFIG / "rules.yaml"
+    checks = {}
+    for kind, entry in load_policy().items():
+        adapter: ActionAdapter = _make(registry.ACTIONS[entry.adapter], settings, _NoCalls())
+        checks[kind] = partial(adapter.check, kind)
+    return rules.load(path.read_text(encoding="utf-8"), checks, str(file) if file else "config/rules.yaml")
 
 
 def load_policy() -> dict[str, action_policy.ActionPolicy]:
@@ -80,7 +98,7 @@ def _services(
         engine=make_engine(str(settings.database_url), pool_size=connections, prepared=settings.database_prepared),
         dispatcher=dispatch.connect(settings, publisher_only=not worker),
         clock=SystemClock(),
-        rules=load_rules(),
+        rules=load_rules(settings),
         policy=load_policy(),
         needs=needs,
         sources=sources or {},

@@ -114,7 +114,6 @@ TABLES = (
         stage TEXT,
         disposition TEXT,
         reason TEXT,
-        late BOOLEAN DEFAULT false NOT NULL,
         expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
         done_at TIMESTAMP WITH TIME ZONE,
         queue TEXT,

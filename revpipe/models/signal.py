@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Double, Index, SmallInteger, Text, text
+from sqlalchemy import CheckConstraint, Double, Index, SmallInteger, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from revpipe.db import Base
@@ -61,6 +61,5 @@ class SignalRow(WorkItem, Base):
     stage: Mapped[str | None] = mapped_column(Text)
     disposition: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
-    late: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     expires_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
