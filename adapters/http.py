@@ -16,7 +16,6 @@ from revpipe.ports import Gate
 
 CONNECT_TIMEOUT = 3.05
 READ_TIMEOUT = 10.0
-TOKEN_SECONDS = 8.0
 SHORTEST_WAIT = 0.05
 BLIP_TRIES = 3
 BLIP_SECONDS = 6.0
@@ -51,12 +50,18 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         wait_told: Callable[[requests.Response], float | None] | None = None,
+        patience: float = 0.0,
     ) -> None:
-        """`wait_told` reads the wait, in seconds, from a 429 that has no Retry-After."""
+        """`wait_told` reads the wait, in seconds, from a 429 that has no Retry-After.
+
+        `patience` is for how many seconds a call may wait for its rate token. Work of several calls needs some:
+        refused midway it would start anew, spend its tokens on the same first calls and never reach its last.
+        """
         self.vendor = vendor
         self.base_url = base_url.rstrip("/")
         self._gate = gate
         self._wait_told = wait_told
+        self._patience = patience
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update(headers or {})
@@ -140,9 +145,7 @@ class HttpClient:
         raise failure
 
     def _take_token(self, kind: str) -> None:
-        """Wait a few seconds for a rate token. Work of several calls would otherwise start anew at each refusal,
-        spend its tokens on the same first calls and never reach its last."""
-        deadline = time.monotonic() + TOKEN_SECONDS
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 self._gate.spend(self.vendor, kind)

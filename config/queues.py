@@ -9,8 +9,12 @@ from typing import Final
 PRIORITIES: Final = ("immediate", "high", "standard", "low")
 STAGES: Final = ("enrich", "decide", "execute")
 URGENT: Final = ("immediate", "high")
-OUTBOUND: Final = ("hubspot", "slack", "drafts")
-"""Outside systems that actions go to; each has queues of its own, so that a slow one delays only itself."""
+OUTBOUND: Final[dict[str, int]] = {"hubspot": 100, "slack": 1, "drafts": 100}
+"""Outside systems that actions go to, and how many actions one message to them may carry.
+
+Each has queues of its own, so that a slow one delays only itself. Where a call carries one action (Slack), a
+message does too: it would otherwise hold a worker for as long as the vendor's rate lets all of them through.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def _action_queue(adapter: str, priority: str) -> Queue:
         task="act",
         priority=priority,
         process="act",
-        chunk=_CHUNK[priority],
+        chunk=min(_CHUNK[priority], OUTBOUND[adapter]),
         depth=16 if priority in URGENT else 8,
         attempts=8,
         backoff=2.0,

@@ -67,7 +67,7 @@ def _policy(document: Document, kind: str, item: Any) -> ActionPolicy:
     document.unknown_keys(path, item, _KEYS)
     return ActionPolicy(
         type=kind,
-        adapter=_word(document, kind, item, "adapter", OUTBOUND),
+        adapter=_word(document, kind, item, "adapter", tuple(OUTBOUND)),
         approval=_word(document, kind, item, "approval", APPROVALS),
         expires=_hours(document, kind, item),
         on_expiry=_word(document, kind, item, "on_expiry", ON_EXPIRY),

@@ -30,6 +30,8 @@ TRACE: Final = "objectWriteTraceId"
 """Names one input of a batch write: HubSpot repeats it in results and errors, and then fails inputs singly."""
 _WAITS: Final = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0, "DAILY": 3600.0}
 """Seconds to wait for each of HubSpot's limits; the daily one resets at midnight in a zone we aren't told."""
+PATIENCE: Final = 8.0
+"""Seconds that a call waits for a rate token: reading a chunk takes up to ten calls."""
 
 
 class HubSpotSettings(Protocol):
@@ -50,7 +52,9 @@ class HubSpotClient:
     def __init__(self, settings: HubSpotSettings, gate: Gate) -> None:
         self._token = settings.hubspot_access_token
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-        self._http = HttpClient("hubspot", settings.hubspot_base_url, gate, headers, wait_told=wait_told)
+        self._http = HttpClient(
+            "hubspot", settings.hubspot_base_url, gate, headers, wait_told=wait_told, patience=PATIENCE
+        )
 
     def read(
         self, object_type: str, ids: Iterable[str], properties: Sequence[str], history: Sequence[str] = ()
