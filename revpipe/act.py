@@ -18,7 +18,10 @@ from revpipe.work import ACTIONS, Chunk, Claim
 
 log = structlog.get_logger(__name__)
 
-STARTED: Final = ", state = 'running', maybe_done = true, first_tried_at = coalesce(t.first_tried_at, :now)"
+STARTED: Final = ", state = 'running'"
+CALLED: Final = ", maybe_done = true, tried_at = :now, first_tried_at = coalesce(t.first_tried_at, :now)"
+"""Written just before the vendor is called. A claim alone does not count as a call: the vendor's settle time runs
+from the last call, however often was looked since."""
 
 
 def run(chunk: Chunk, services: Services) -> None:
@@ -62,10 +65,13 @@ def _look(row: Mapping[str, Any], adapter: ActionAdapter, services: Services) ->
     except EffectUnknown as error:
         return error
     except RevpipeError as error:
-        return outcomes.StillUnsure(error)
+        return outcomes.StillUnsure(error, looked=True)
+    except Exception as error:
+        log.exception("adapter_broke", adapter=adapter.name, actions=1)
+        return outcomes.StillUnsure(error, looked=True)
     if effect is not None:
         return outcomes.Found(effect)
-    settled = row["tried_at"] + adapter.settle
+    settled = (row["tried_at"] or row["first_tried_at"]) + adapter.settle
     if services.clock.now() < settled:
         return outcomes.NotYet(settled)
     return None
@@ -74,7 +80,7 @@ def _look(row: Mapping[str, Any], adapter: ActionAdapter, services: Services) ->
 def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
     """Call the vendor for rows whose lease is ours at this very moment."""
     with transaction(services.engine) as tx:
-        ours = work.renew(tx, held, services.clock.now())
+        ours = work.renew(tx, held, services.clock.now(), CALLED)
     rows = [row for row in held.rows if row["action_id"] in ours]
     if not rows:
         return {}

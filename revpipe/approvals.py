@@ -63,11 +63,14 @@ def expire_due(services: Services, limit: int = 100) -> int:
             {"now": now, "limit": limit},
         ).scalars()
         ids = list(due)
+        signals: list[uuid.UUID] = []
         for action_id in ids:
             action = _decide(tx, action_id, "expired", "policy", None, now)
             _set_state(tx, action_id, "expired", "approval_expired", now)
             trail.record(tx, now, [_entry("expired", action, {"by": "policy"})])
-            dispositions.settle(tx, [action["signal_id"]], now)
+            signals.append(action["signal_id"])
+        # All at once, in id order: one by one they could wait in a ring with actions that end just now.
+        dispositions.settle(tx, signals, now)
     return len(ids)
 
 
@@ -98,9 +101,7 @@ def _decide(
     if not won:
         raise Permanent(_refusal(tx, action_id))
     action = (
-        tx.execute(text("SELECT * FROM actions WHERE action_id = :id FOR UPDATE"), {"id": action_id})
-        .mappings()
-        .one()
+        tx.execute(text("SELECT * FROM actions WHERE action_id = :id FOR UPDATE"), {"id": action_id}).mappings().one()
     )
     return dict(action)
 
@@ -111,12 +112,12 @@ def _refusal(tx: Connection, action_id: uuid.UUID) -> str:
     ).first()
     if found is None:
         return f"no approval is asked for action {action_id}; list the open ones with: revpipe approvals list"
-    return f"action {action_id} was {found.state} already, by {found.decided_by} at {found.decided_at:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"action {action_id} was {found.state} already, by {found.decided_by} at {found.decided_at:%Y-%m-%d %H:%M} UTC"
+    )
 
 
-def _set_state(
-    tx: Connection, action_id: uuid.UUID, state: str, reason: str | None, done_at: datetime | None
-) -> None:
+def _set_state(tx: Connection, action_id: uuid.UUID, state: str, reason: str | None, done_at: datetime | None) -> None:
     tx.execute(
         text(
             "UPDATE actions SET state = :state, reason = :reason, done_at = :done_at, queue = NULL"

@@ -22,6 +22,7 @@ from adapters import registry  # isort: skip
 from tasks import dispatch  # isort: skip
 
 CONFIG: Final = Path(__file__).parent.parent / "config"
+GATE_CONNECTIONS: Final = 2
 
 
 def for_web(settings: Settings, *, connections: int = 5) -> Services:
@@ -37,15 +38,21 @@ def for_keeper(settings: Settings) -> Services:
 def for_worker(settings: Settings, queues: Sequence[str], *, connections: int = 5) -> Services:
     """What a worker of `queues` needs and no more. Raises SettingsError for what it can't work without."""
     require(settings, *needed_settings(tuple(queues)))
-    gate = RedisGate(
-        redis.Redis.from_url(str(settings.redis_url), socket_timeout=1, socket_connect_timeout=1), LIMITS
-    )
+    gate = RedisGate(_gate_client(str(settings.redis_url)), LIMITS)
     providers: list[Provider] = []
     if any(queue.startswith("enrich.") for queue in queues):
         providers = [_make(path, settings, gate) for path in registry.PROVIDERS.values()]
     wanted = [name for name in OUTBOUND if any(queue.startswith(f"execute.{name}.") for queue in queues)]
     adapters: dict[str, ActionAdapter] = {name: _make(registry.ACTIONS[name], settings, gate) for name in wanted}
     return _services(settings, connections, providers=providers, adapters=adapters, worker=True)
+
+
+def _gate_client(url: str) -> redis.Redis:
+    """Threads take turns on few connections, which small plans count; taking a token is a matter of a moment."""
+    pool = redis.BlockingConnectionPool.from_url(
+        url, max_connections=GATE_CONNECTIONS, timeout=1, socket_timeout=1, socket_connect_timeout=1
+    )
+    return redis.Redis.from_pool(pool)
 
 
 class _NoCalls:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from revpipe.models import SignalRow
 from revpipe.ports import Part
@@ -13,6 +13,8 @@ from revpipe.signals import Signal
 
 LOOK_BACK: Final = timedelta(days=90)
 MOST: Final = 10
+NOT_COUNTED: Final = ("test_call", "private_call")
+"""Reasons why a call was suppressed that also keep it out of the history."""
 
 
 def parts(tx: Connection, signals: Sequence[Signal], now: datetime) -> dict[uuid.UUID, Part]:
@@ -21,20 +23,22 @@ def parts(tx: Connection, signals: Sequence[Signal], now: datetime) -> dict[uuid
     accounts = {signal.account_id for signal in signals if signal.account_id}
     if not deals and not accounts:
         return {signal.signal_id: _part([], now) for signal in signals}
-    rows = tx.execute(
-        select(SignalRow.deal_id, SignalRow.account_id, SignalRow.payload, SignalRow.fired_at, SignalRow.reason)
+    # Counted for each deal by itself: one with many calls must not push out those of its chunk-mates.
+    rank = func.row_number().over(
+        partition_by=(SignalRow.deal_id, SignalRow.account_id), order_by=SignalRow.fired_at.desc()
+    )
+    ranked = (
+        select(SignalRow.deal_id, SignalRow.account_id, SignalRow.payload, SignalRow.fired_at, rank.label("rank"))
         .where(
             SignalRow.event == "call.completed",
             SignalRow.fired_at > now - LOOK_BACK,
             or_(SignalRow.deal_id.in_(deals), SignalRow.account_id.in_(accounts)),
+            or_(SignalRow.reason.is_(None), SignalRow.reason.not_in(NOT_COUNTED)),
         )
-        .order_by(SignalRow.fired_at.desc())
-        .limit(MOST * max(1, len(signals)))
-    ).all()
-    calls = [row for row in rows if row.reason not in ("test_call", "private_call")]
-    return {
-        signal.signal_id: _part([row for row in calls if _concerns(row, signal)][:MOST], now) for signal in signals
-    }
+        .subquery()
+    )
+    calls = tx.execute(select(ranked).where(ranked.c.rank <= MOST).order_by(ranked.c.fired_at.desc())).all()
+    return {signal.signal_id: _part([row for row in calls if _concerns(row, signal)][:MOST], now) for signal in signals}
 
 
 def _concerns(row: Any, signal: Signal) -> bool:

@@ -3,6 +3,7 @@
 import sys
 
 import click
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from config.settings import SettingsError
 from revpipe.commands import approvals, deadletters, demo, ledger, processes, queues, rules, signals, trace, up
@@ -46,3 +47,7 @@ def main() -> None:
     except (SettingsError, Misconfigured, RevpipeError) as error:
         click.echo(f"revpipe: {error}", err=True)
         sys.exit(2)
+    except (OperationalError, InterfaceError) as error:
+        click.echo(f"revpipe: the database is gone or does not answer: {str(error.orig).splitlines()[0]}", err=True)
+        click.echo("If revpipe up is just stopping or starting there, try again in a moment.", err=True)
+        sys.exit(1)

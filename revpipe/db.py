@@ -41,6 +41,8 @@ def make_engine(url: str, *, pool_size: int = 5, prepared: bool = True) -> Engin
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=True,
+        # An error quotes its statement; the values in it are customer data, and errors are logged and reported.
+        hide_parameters=True,
         pool_recycle=300,
         json_serializer=_to_json,
         json_deserializer=orjson.loads,

@@ -51,8 +51,9 @@ def bury(tx: Connection, letters: Sequence[Letter], now: datetime) -> None:
                 "letter_id": uuid7(),
                 "now": now,
                 **{name: getattr(letter, name) for name in Letter.__slots__},
-                "error": _clean(letter.error),
-                "traceback": _clean(letter.traceback) if letter.traceback else None,
+                "error": _clean(letter.error)[:4000],
+                # Of a long traceback the end is worth keeping: it names the error and the line that raised it.
+                "traceback": _clean(letter.traceback)[-8000:] if letter.traceback else None,
                 "first_at": letter.first_at or now,
             },
         )
@@ -90,4 +91,4 @@ def show(tx: Connection, letter_id: uuid.UUID) -> dict[str, Any] | None:
 
 def _clean(words: str) -> str:
     # PostgreSQL's text takes neither NUL nor half a surrogate pair, and an error text may quote both.
-    return words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()[:4000]
+    return words.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
@@ -22,32 +23,39 @@ from revpipe.errors import Misconfigured
 from revpipe.formation import Formation
 
 SETTLE_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 20.0
+WIDTH: Final = 120
 
 
 def forget(folder: Path) -> None:
-    """Delete the ledger of an earlier demo. Raises Misconfigured if that demo is still running."""
-    if not embedded.wait_stopped(folder, timeout=5):
-        raise Misconfigured(f"a demo is still running in {folder}; stop it first, or name another --data-dir")
+    """Delete the ledger of an earlier demo. Raises Misconfigured if something still uses it."""
+    if not embedded.wait_stopped(folder, timeout=STOP_SECONDS):
+        raise Misconfigured(f"something still uses the ledger in {folder}; stop it first, or name another --data-dir")
     for part in ("postgres", "valkey", "logs"):
         shutil.rmtree(folder / part, ignore_errors=True)
 
 
 def tell(running: Formation) -> None:
-    """Play every step, show its signals as they settle, then the table and where to look further."""
+    """Play every step, show its signals as they settle, then the table and where to look further.
+
+    Breaks off as soon as the formation is told to stop.
+    """
     engine = make_engine(str(running.settings.database_url), pool_size=2)
     try:
         with _player(running) as player:
-            for step in _steps(player):
-                _show_step(engine, step)
-        click.echo("")
-        _show_table(engine)
-        _show_why(engine, running)
+            for step in _steps(player, running):
+                _show_step(engine, step, running)
+        if not running.stopping:
+            click.echo("")
+            _show_table(engine)
+            _show_why(engine)
+            _show_where(running)
     finally:
         engine.dispose()
 
 
 @contextmanager
-def _player(running: Formation) -> Iterator[subprocess.Popen[str]]:
+def _player(running: Formation) -> Iterator["subprocess.Popen[str]"]:
     vendors = running.sandbox
     if vendors is None:
         raise Misconfigured("the story needs the simulated vendors")
@@ -63,6 +71,7 @@ def _player(running: Formation) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **keys},
+        start_new_session=True,
     )
     try:
         yield process
@@ -71,20 +80,22 @@ def _player(running: Formation) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def _steps(player: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+def _steps(player: "subprocess.Popen[str]", running: Formation) -> Iterator[dict[str, Any]]:
     if player.stdin is None or player.stdout is None:
         return
-    while True:
+    while not running.stopping:
         player.stdin.write("next\n")
         player.stdin.flush()
         line = player.stdout.readline()
-        step = json.loads(line) if line.strip() else None
+        if not line.strip():
+            raise click.ClickException("the story's player ended before its story; its complaint is above")
+        step = json.loads(line)
         if step is None:
             return
         yield step
 
 
-def _show_step(engine: Engine, step: dict[str, Any]) -> None:
+def _show_step(engine: Engine, step: dict[str, Any], running: Formation) -> None:
     answer = step["answer"]
     click.echo("")
     click.secho(f"{step['day']:>12}  {step['title']}", bold=True)
@@ -92,38 +103,50 @@ def _show_step(engine: Engine, step: dict[str, Any]) -> None:
     click.echo(f"{'':>12}  {step['vendor']} webhook → {step['status']} {counts or answer.get('detail', '')}")
     if "delivery_id" not in answer:
         return
-    for line in _settled(engine, answer["delivery_id"]):
+    for line in _settled(engine, answer["delivery_id"], running):
         click.echo(f"{'':>14}{line}")
 
 
-def _settled(engine: Engine, delivery_id: str) -> list[str]:
+def _settled(engine: Engine, delivery_id: str, running: Formation) -> list[str]:
     """The journeys of a delivery's signals once each has ended or waits for a person."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
+        running.tend()
         with transaction(engine) as tx:
             stories = demo_queries.of_delivery(tx, delivery_id)
-        if all(map(demo_queries.at_rest, stories)) or time.monotonic() > deadline:
-            return [line for story in stories for line in demo_queries.journey(story)]
-        time.sleep(0.1)
+            refused = demo_queries.refused(tx, delivery_id)
+        if all(map(demo_queries.at_rest, stories)) or running.stopping or time.monotonic() > deadline:
+            return [*(line for story in stories for line in demo_queries.journey(story)), *refused]
+        time.sleep(0.05)
 
 
 def _show_table(engine: Engine) -> None:
     with transaction(engine) as tx:
         rows = demo_queries.table(tx)
-    table = Table(title="Three deals, one fortnight", show_lines=False, pad_edge=False)
-    for column in ("signal", "about", "decided by", "outcome", "actions", "after"):
-        table.add_column(column, overflow="fold")
+        letters = demo_queries.open_letters(tx)
+    table = Table(title="Three deals, one fortnight", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("signal", "deal", "decided by", "outcome", "actions", "after"):
+        # A deal, a rule and a time are looked for as a whole; the rest may go on in a second line.
+        table.add_column(column, overflow="fold", no_wrap=column in ("deal", "decided by", "after"))
     for row in rows:
         table.add_row(*row)
-    Console(width=max(100, min(160, shutil.get_terminal_size((140, 40)).columns))).print(table)
+    Console(width=min(WIDTH, max(100, shutil.get_terminal_size((WIDTH, 40)).columns))).print(table)
+    if letters:
+        click.echo(f"{letters} dead letter{'s' if letters > 1 else ''}: what can't be read is kept, not lost")
 
 
-def _show_why(engine: Engine, running: Formation) -> None:
+def _show_why(engine: Engine) -> None:
     with transaction(engine) as tx:
         chosen = demo_queries.worth_tracing(tx)
         story = queries.story(tx, chosen) if chosen else None
     if story:
         click.echo(f"\nwhy? revpipe trace {chosen}\n")
         click.echo("\n".join(trace_view.lines(story)))
-    click.echo(f"\nlook further: REVPIPE_DATA_DIR={running.settings.revpipe_data_dir} .venv/bin/revpipe signals")
+
+
+def _show_where(running: Formation) -> None:
+    click.echo(f"\nlook further: export REVPIPE_DATA_DIR={running.settings.revpipe_data_dir}")
+    click.echo("              revpipe signals · approvals list · deadletters list · queues · trace ID")
+    if running.sandbox is not None:
+        click.echo(f"vendors  {running.sandbox.url}/_sandbox/effects")
     click.echo(f"console  {running.url}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from revpipe import trail
 from revpipe.models.action import OPEN
@@ -30,13 +30,11 @@ def settle(tx: Connection, signal_ids: Sequence[uuid.UUID], now: datetime) -> No
     ids = sorted(set(signal_ids))
     if not ids:
         return
-    tx.execute(
-        text("SELECT 1 FROM signals WHERE signal_id = ANY(:ids) ORDER BY signal_id FOR UPDATE"), {"ids": ids}
-    )
+    tx.execute(text("SELECT 1 FROM signals WHERE signal_id = ANY(:ids) ORDER BY signal_id FOR UPDATE"), {"ids": ids})
     rows = tx.execute(
         text(
             "SELECT s.signal_id, s.correlation_id, s.fired_at, s.disposition AS present,"
-            " array_agg(a.state) AS states, (array_agg(a.reason) FILTER (WHERE a.reason IS NOT NULL))[1] AS reason"
+            " array_agg(a.state ORDER BY a.action_id) AS states, array_agg(a.reason ORDER BY a.action_id) AS reasons"
             " FROM signals s JOIN actions a USING (signal_id) WHERE s.signal_id = ANY(:ids)"
             " AND s.state IN ('waiting', 'done') GROUP BY s.signal_id ORDER BY s.signal_id"
         ),
@@ -47,7 +45,7 @@ def settle(tx: Connection, signal_ids: Sequence[uuid.UUID], now: datetime) -> No
             continue
         disposition = first_that_fits([OF_ACTION[state] for state in row["states"]])
         if disposition != row["present"]:
-            reason = None if disposition == "acted" else row["reason"]
+            reason = None if disposition == "acted" else _reason(disposition, row)
             finish(tx, [row["signal_id"]], disposition, reason, now)
             trail.record(
                 tx,
@@ -79,6 +77,12 @@ def finish(tx: Connection, ids: Sequence[uuid.UUID], disposition: str, reason: s
 def first_that_fits(found: Sequence[str]) -> str:
     """The disposition of highest precedence among `found`; `nothing_due` if there is none."""
     return next((one for one in DISPOSITIONS if one in found), "nothing_due")
+
+
+def _reason(disposition: str, row: RowMapping) -> str | None:
+    """The reason of the first action that led to this disposition, not that of one which ended otherwise."""
+    pairs = zip(row["states"], row["reasons"], strict=True)
+    return next((reason for state, reason in pairs if reason and OF_ACTION[state] == disposition), None)
 
 
 def _seconds(now: datetime, then: datetime) -> float:

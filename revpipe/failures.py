@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from config.queues import QUEUES
 from revpipe import dead_letters, dispositions, retry, trail, work
@@ -89,7 +89,19 @@ def _bury_signal(
     )
     dead_letters.bury(tx, [letter], now)
     dispositions.finish(tx, [signal_id], "dead_lettered", reason, now)
+    _fail_planned(tx, signal_id, reason, now)
     trail.record(tx, now, [_entry("buried", row, stage, error, reason, None, now)])
+
+
+def _fail_planned(tx: Connection, signal_id: uuid.UUID, reason: str, now: datetime) -> None:
+    """End the actions of a buried signal: left open, they would stand in the way of all later ones for ever."""
+    tx.execute(
+        text(
+            "UPDATE actions SET state = 'failed', reason = :reason, done_at = :now"
+            " WHERE signal_id = :id AND state = 'planned'"
+        ),
+        {"id": signal_id, "reason": reason, "now": now},
+    )
 
 
 def _entry(

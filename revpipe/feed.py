@@ -30,7 +30,8 @@ class Send:
 def offer(services: Services, queues: Iterable[str]) -> int:
     """Send what is due in `queues`, as far as they have room; returns how many rows left.
 
-    Never raises for the broker's sake: what it did not take is found and sent again by the sweep.
+    Never raises for the broker's sake: what it did not take is found and sent again by the sweep. It stops at
+    the first refusal, for a sick broker costs its time limit at every try.
     """
     left = 0
     for name in dict.fromkeys(queues):
@@ -38,7 +39,9 @@ def offer(services: Services, queues: Iterable[str]) -> int:
         room = services.dispatcher.room(name)
         if room > 0:
             for send in _stamp(services, queue, room):
-                left += len(send.ids) if _publish(services, send) else 0
+                if not _publish(services, send):
+                    return left
+                left += len(send.ids)
     return left
 
 

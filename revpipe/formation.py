@@ -2,38 +2,33 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Engine
 
 from config.queues import QUEUES, needed_settings
 from config.settings import Settings, require
-from revpipe import embedded, far_side, leases, lifeline, migrate
+from revpipe import embedded, far_side, leases, lifeline, migrate, premises
+from revpipe.child import Child, rotate
 from revpipe.db import make_engine, transaction
 from revpipe.errors import Misconfigured
 from revpipe.keeper import DUTY
-from revpipe.sockets import free_port
+from revpipe.readiness import Readiness
 
-START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 25.0
-RESTART_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 20.0
+HOPELESS_SECONDS: Final = 3.0
+"""How long processes may take to stop when the database is gone: they have nothing left to bring to an end."""
+TICK_SECONDS: Final = 0.25
 
 
-@dataclass(slots=True)
-class Child:
-    """One process of the formation."""
-
-    name: str
-    arguments: tuple[str, ...]
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
+class Collapsed(Exception):
+    """Something that everything stands on is gone while running; the text says what."""
 
 
 @dataclass(slots=True)
@@ -44,88 +39,113 @@ class Formation:
     logs: Path
     settings: Settings
     lease: embedded.Lease | None
-    sandbox: far_side.FarSide | None = None
+    sandbox: far_side.FarSide | None
+    say: Callable[[str], None]
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
+    patience: float = STOP_SECONDS
     _lifeline: tuple[int, int] = field(default_factory=os.pipe)
 
     def start(self, child: Child) -> None:
-        """Start one process, its output going to its own log file."""
-        read, _ = self._lifeline
-        with (self.logs / f"{child.name}.log").open("ab") as log:
-            child.process = subprocess.Popen(
-                [sys.executable, "-m", *child.arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=_environment(self.settings, self.sandbox, read),
-                pass_fds=(read,),
-                start_new_session=True,
-            )
-        child.started = time.monotonic()
+        """Start one process, tied to the life of this one."""
+        child.start(_environment(self.settings, self.sandbox, self._lifeline[0]), self._lifeline[0])
 
     def tend(self) -> None:
-        """Start again what has died; a vendor of the sandbox or a database that is gone ends everything."""
+        """Start again what has died, each time a little later. Raises Collapsed if the servers are gone."""
+        if self.stopping:
+            return
         if self.lease is not None and not self.lease.alive:
-            raise Misconfigured("the embedded servers are gone; start revpipe up again")
+            self.patience = HOPELESS_SECONDS
+            log = self.settings.revpipe_data_dir / "supervisor.log"
+            raise Collapsed(f"the embedded PostgreSQL and Valkey are gone (see {log}); start revpipe up again")
         for child in self.children:
-            running = child.process is not None and child.process.poll() is None
-            if not running and not self.stopping and time.monotonic() - child.started > RESTART_SECONDS:
+            child.bound_log()
+            if child.running:
+                continue
+            if child.name == "sandbox":
+                raise Collapsed(f"the simulated vendors are gone: sandbox {child.how_it_ended()}. {child.last_words()}")
+            if child.again_at is None:
+                self.say(child.bury())
+            elif time.monotonic() >= child.again_at:
                 self.start(child)
 
     def wait(self) -> None:
-        """Tend the processes until told to stop."""
+        """Tend the processes until told to stop. Raises Collapsed."""
         while not self.stopping:
             self.tend()
-            time.sleep(0.5)
+            time.sleep(TICK_SECONDS)
 
     def stop(self) -> None:
-        """SIGTERM to all, SIGKILL to those that have not ended in time."""
+        """SIGTERM to all at once, SIGKILL to those that have not ended in time."""
         self.stopping = True
-        alive = [child.process for child in self.children if child.process and child.process.poll() is None]
-        for process in alive:
-            process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for process in alive:
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for child in self.children:
+            child.terminate()
+        deadline = time.monotonic() + self.patience
+        for child in self.children:
+            child.see_off(deadline)
         for end in self._lifeline:
             os.close(end)
 
 
 @contextmanager
-def running(settings: Settings, port: int, *, sandbox: bool) -> Iterator[Formation]:
-    """Everything, up and answering, for the length of a `with` block.
+def running(
+    settings: Settings,
+    port: int,
+    *,
+    sandbox: bool,
+    say: Callable[[str], None],
+    prepare: Callable[[Path], None] = lambda _: None,
+) -> Iterator[Formation]:
+    """Everything, up and answering, for the length of a `with` block; `stopping` if it was told to stop meanwhile.
 
-    Raises SettingsError for what is missing, Misconfigured when something does not start.
+    `prepare` gets the data folder once it is surely ours. `say` is told what happens to processes. Raises
+    SettingsError for what is missing, Misconfigured when something does not start.
     """
-    port = port or free_port()
     with ExitStack() as stack:
+        stack.enter_context(premises.sole(settings.revpipe_data_dir))
+        port = premises.claim_port(port)
         vendors = far_side.simulated() if sandbox else None
         if vendors is None:
             require(settings, *needed_settings(tuple(QUEUES)))
+        prepare(settings.revpipe_data_dir)
         settings, lease = _with_servers(settings, stack)
         url = f"http://127.0.0.1:{port}"
         settings = replace(settings, public_url=url if sandbox or not settings.public_url else settings.public_url)
         logs = settings.revpipe_data_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        _migrate(settings)
-        formation = Formation(url, logs, settings, lease, vendors)
-        formation.children = [Child(name, arguments) for name, arguments in _commands(port, vendors)]
-        _stop_on_signals(formation)
+        engine = make_engine(str(settings.database_url), pool_size=1)
+        stack.callback(engine.dispose)
+        migrate.upgrade(engine)
+        if lease is not None:
+            _free_duty(engine)
+        formation = Formation(url, logs, settings, lease, vendors, say)
+        formation.children = [Child(name, words, logs / f"{name}.log") for name, words in _commands(port, vendors)]
+        stack.enter_context(_told_to_stop(formation))
         stack.callback(formation.stop)
-        for child in formation.children:
-            formation.start(child)
-        _await_ready(formation)
+        _start_all(formation, engine)
         yield formation
+
+
+def _start_all(formation: Formation, engine: Engine) -> None:
+    """Start the processes and wait until each has answered. Raises Misconfigured with the log of one that fails."""
+    readiness = Readiness(engine, formation.url, formation.sandbox.url if formation.sandbox else None)
+    for child in formation.children:
+        rotate(child.log)
+        formation.start(child)
+    while not formation.stopping:
+        waiting = readiness.missing(formation.children)
+        if not waiting:
+            return
+        failed = [child for child in formation.children if not child.running] or waiting[:1] * readiness.late
+        # One that gets a Ctrl-C of its own may end before we hear of ours.
+        if failed and not formation.stopping:
+            raise Misconfigured(f"{failed[0].name} {failed[0].how_it_ended()}. {failed[0].last_words()}")
+        time.sleep(0.1)
 
 
 def _commands(port: int, vendors: far_side.FarSide | None) -> Iterator[tuple[str, tuple[str, ...]]]:
     if vendors is not None:
-        yield "sandbox", vendors.command
+        yield "sandbox", ("revpipe.lifeline", *vendors.command)
     yield "web", ("revpipe", "web", "--port", str(port), "--processes", "1")
     yield "worker-urgent", ("revpipe", "worker", "-c", "4", "immediate", "high")
     yield "worker-bulk", ("revpipe", "worker", "-c", "4", "all", "--", "-immediate", "-high")
@@ -145,14 +165,20 @@ def _with_servers(settings: Settings, stack: ExitStack) -> tuple[Settings, embed
     return filled, lease
 
 
-def _migrate(settings: Settings) -> None:
-    engine = make_engine(str(settings.database_url), pool_size=1)
-    migrate.upgrade(engine)
-    engine.dispose()
+def _free_duty(engine: Engine) -> None:
+    """End the duty of a keeper that was killed, so that ours need not wait for it; two at once are harmless."""
+    with transaction(engine) as tx:
+        duty = leases.state(tx, DUTY)
+        if duty is not None:
+            leases.release(tx, DUTY, duty["holder"], datetime.now(UTC))
 
 
 def _environment(settings: Settings, vendors: far_side.FarSide | None, read: int) -> Mapping[str, str]:
     environment = dict(os.environ)
+    # What a caller took out of its settings must not come back to a child by the environment.
+    environment.pop("BROKER_URL", None)
+    if settings.broker_url:
+        environment["BROKER_URL"] = settings.broker_url
     environment |= {
         "DATABASE_URL": str(settings.database_url),
         "REDIS_URL": str(settings.redis_url),
@@ -165,63 +191,18 @@ def _environment(settings: Settings, vendors: far_side.FarSide | None, read: int
     return environment
 
 
-def _stop_on_signals(formation: Formation) -> None:
+@contextmanager
+def _told_to_stop(formation: Formation) -> Iterator[None]:
+    """One SIGTERM or SIGINT sets `stopping`; afterwards signals mean what they meant before."""
+
     def stop(*_: object) -> None:
         formation.stopping = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-
-def _await_ready(formation: Formation) -> None:
-    """Wait until web, workers, keeper and beat have answered; say whose log to read if one does not."""
-    deadline = time.monotonic() + START_SECONDS
-    waiting: Sequence[str] = ["everything"]
-    while time.monotonic() < deadline and not formation.stopping:
-        waiting = _not_ready(formation)
-        if not waiting:
-            return
-        dead = [one.name for one in formation.children if one.process and one.process.poll() is not None]
-        if dead:
-            raise Misconfigured(_last_words(formation, dead[0]))
-        time.sleep(0.1)
-    if not formation.stopping:
-        raise Misconfigured(_last_words(formation, waiting[0]))
-
-
-def _not_ready(formation: Formation) -> list[str]:
-    missing = []
-    if not _answers(formation.url + "/healthz"):
-        missing.append("web")
-    if formation.sandbox and not _answers(formation.sandbox.url + "/_sandbox/effects"):
-        missing.append("sandbox")
-    engine = make_engine(str(formation.settings.database_url), pool_size=1)
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
-        with transaction(engine) as tx:
-            if leases.state(tx, DUTY) is None:
-                missing.append("keeper")
+        yield
     finally:
-        engine.dispose()
-    for child in formation.children:
-        marker = READY_LINES.get(child.name.split("-", maxsplit=1)[0])
-        log = formation.logs / f"{child.name}.log"
-        if marker and marker not in log.read_bytes():
-            missing.append(child.name)
-    return missing
-
-
-READY_LINES: Final = {"worker": b"worker_ready", "beat": b"beat_ready"}
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback URL
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _last_words(formation: Formation, name: str) -> str:
-    log = formation.logs / f"{name}.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:] if log.exists() else []
-    return f"{name} did not start; the end of {log}:\n" + "\n".join(lines)
+        for number, handler in before.items():
+            signal.signal(number, handler)

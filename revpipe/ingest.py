@@ -31,6 +31,8 @@ KEPT_HEADERS: Final = (
     "x-traceid",
 )
 """Headers worth keeping: none that authenticates, for a stored secret is one more to lose."""
+INSERTED_AT_ONCE: Final = 500
+"""A statement takes 65,535 values at the most, and a megabyte holds thousands of events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,12 @@ def _normalise(source: Source, delivery: Delivery) -> _Sorted:
     except BadPayload as error:
         found.refused.append(Refused(error.reason, error.detail, delivery.request.body))
         return found
+    except Exception as error:  # noqa: BLE001 - whatever broke, an authentic delivery is kept
+        # A fault of ours in reading it: the sender can't mend it by sending it again, so it is kept for us to mend.
+        log.error("normalising_broke", source=source.name, error=type(error).__name__)
+        detail = f"{type(error).__name__} while reading the body; a fault of revpipe, not of the sender"
+        found.refused.append(Refused("normalising_broke", detail, delivery.request.body))
+        return found
     for result in results:
         if isinstance(result, Refused):
             found.refused.append(result)
@@ -117,7 +125,9 @@ def _normalise(source: Source, delivery: Delivery) -> _Sorted:
 def _keep(found: _Sorted, event: Accepted) -> None:
     """Refuse what the ledger could not hold, whatever the source let through."""
     try:
-        payloads.check_storable(dict(event.signal.payload))
+        signal = event.signal
+        payloads.check_storable(dict(signal.payload))
+        payloads.check_storable([signal.event, signal.deal_id, signal.account_id, signal.contact_id])
         schemas.dump_signal(event.signal)
     except BadPayload as error:
         found.refused.append(Refused(error.reason, error.detail, repr(event.signal.payload).encode()))
@@ -131,7 +141,9 @@ def _insert_signals(tx: Connection, services: Services, events: Sequence[Accepte
         return []
     rows = [_row(event, services) for event in events]
     statement = upsert(SignalRow).on_conflict_do_nothing().returning(SignalRow.signal_id)
-    fresh = set(tx.execute(statement.values(rows)).scalars())
+    fresh: set[uuid.UUID] = set()
+    for start in range(0, len(rows), INSERTED_AT_ONCE):
+        fresh.update(tx.execute(statement.values(rows[start : start + INSERTED_AT_ONCE])).scalars())
     return [event.signal.signal_id for event in events if event.signal.signal_id in fresh]
 
 
@@ -179,9 +191,7 @@ def _store_delivery(tx: Connection, delivery: Delivery, receipt: Receipt) -> Non
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
-    return {
-        name: value.replace("\0", "").encode("ascii", "replace").decode()[:500] for name, value in kept.items()
-    }
+    return {name: value.replace("\0", "").encode("ascii", "replace").decode()[:500] for name, value in kept.items()}
 
 
 def _bury_refused(tx: Connection, delivery: Delivery, refused: Sequence[Refused]) -> None:

@@ -53,15 +53,16 @@ class Keeper:
         with transaction(services.engine) as tx:
             if not leases.hold(tx, DUTY, self._holder, LEASE, services.clock.now()):
                 return False
+        if self._every("tidy", TIDY_SECONDS):
+            # First of all: after a long pause this month may have no partition yet, and the sweep writes trail rows.
+            with transaction(services.engine) as tx:
+                migrate.ensure_partitions(tx, services.clock.now())
+                cached_parts.forget_expired(tx, services.clock.now())
         self._watch_broker()
         if self._every("sweep", SWEEP_SECONDS):
             sweep.sweep(services)
             approvals.expire_due(services)
         feed.offer(services, self._queues_due())
-        if self._every("tidy", TIDY_SECONDS):
-            with transaction(services.engine) as tx:
-                migrate.ensure_partitions(tx, services.clock.now())
-                cached_parts.forget_expired(tx, services.clock.now())
         return True
 
     def _watch_broker(self) -> None:

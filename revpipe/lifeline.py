@@ -1,7 +1,12 @@
-"""Dying with the parent: a child of `revpipe up` holds one end of a pipe that only `up` can keep open."""
+"""Dying with the parent: a child of `revpipe up` holds one end of a pipe that only `up` can keep open.
+
+`python -m revpipe.lifeline MODULE ARGUMENT...` runs a module that knows nothing of this, and ends it likewise.
+"""
 
 import os
+import runpy
 import signal
+import sys
 import threading
 import time
 from typing import Final
@@ -26,3 +31,14 @@ def _wait(fd: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    """Watch, and run the module named on the command line in this process."""
+    watch()
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

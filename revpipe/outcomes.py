@@ -35,9 +35,10 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class StillUnsure:
-    """The try, or the look for it, broke off: the effect may be there."""
+    """The try, or if `looked` only the look for it, broke off: the effect may be there."""
 
     error: Exception
+    looked: bool = False
 
 
 Outcome = Effect | Found | NotYet | StillUnsure | RevpipeError
@@ -111,12 +112,13 @@ def _done(tx: Connection, row: Mapping[str, Any], effect: Effect, what: str, hel
 def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | StillUnsure, now: datetime) -> bool:
     error = outcome.error if isinstance(outcome, StillUnsure) else outcome
     unsure = isinstance(outcome, StillUnsure) or (isinstance(error, Transient) and error.ambiguous)
+    called = not (isinstance(outcome, StillUnsure) and outcome.looked)
     decision = retry.decide(error, row["attempts"], failures.policy_of(row["queue"]), now)
     if isinstance(decision, retry.RetryAt):
-        _again(tx, row, decision.due, decision.reason, error, now, maybe_done=unsure)
+        _again(tx, row, decision.due, decision.reason, error, now, maybe_done=unsure, called=called)
         return False
     if isinstance(decision, retry.Park):
-        _again(tx, row, decision.until, decision.reason, error, now, maybe_done=unsure, parked=True)
+        _again(tx, row, decision.until, decision.reason, error, now, maybe_done=unsure, called=called, parked=True)
         return False
     if unsure:
         _unknown(tx, row, error, now)
@@ -134,9 +136,13 @@ def _again(
     now: datetime,
     *,
     maybe_done: bool,
+    called: bool = False,
     parked: bool = False,
 ) -> None:
-    values = {"state": "ready", "maybe_done": maybe_done, "reason": reason}
+    values: dict[str, Any] = {"state": "ready", "maybe_done": maybe_done, "reason": reason}
+    if called:
+        # A call that broke off may have had its effect until its very end: the settle time runs from there.
+        values["tried_at"] = now
     if parked or reason == RateLimited.code:
         values["attempts"] = max(0, row["attempts"] - 1)
     work.postpone(tx, ACTIONS, [row["action_id"]], due, values)

@@ -77,7 +77,7 @@ def _again(tx: Connection, table: Table, cause: str, where: str, values: dict[st
             text(
                 f"WITH lost AS (SELECT t.{table.key} FROM {table.name} AS t"  # noqa: S608
                 f" WHERE t.queue IS NOT NULL AND t.sent_at IS NOT NULL AND {where}"
-                f" ORDER BY t.{table.key} LIMIT {BATCH} FOR UPDATE SKIP LOCKED)"
+                f" ORDER BY t.sent_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED)"
                 f" UPDATE {table.name} AS t SET sent_at = NULL, claim_id = NULL, lease_until = NULL, due_at = :now"
                 f" FROM lost WHERE t.{table.key} = lost.{table.key}"
                 f" RETURNING t.signal_id, t.correlation_id, t.queue, t.attempts, t.worker"

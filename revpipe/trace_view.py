@@ -1,107 +1,167 @@
-"""A signal's story as a tree of lines for people: what came, what was known, who decided why, what was done."""
+"""A signal's story as lines for people: what came, what was known, who decided why, what was done and when."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, Final
 
-HIDDEN: Final = (
-    "worker",
-    "parts",
-    "actions",
-    "rules_version",
-    "fired",
-    "by",
-    "disposition",
-    "delivery_id",
-    "source",
-)
+from revpipe import story_actions
+from revpipe.story_words import WIDTH, change, clip, clock, ending, known, origin, span, subject, value
+
+MARGIN: Final = " " * 14
+NOT_FIRED: Final = 6
+"""How many rules that listened and did not fire are told of when nothing was due."""
+TOLD: Final = {
+    *("parts", "actions", "rules_version", "fired", "by", "disposition", "delivery_id", "source", "event", "stage"),
+    *("cause", "lag_s", "urgency", "waited_ms", "took_ms", "attempt", "worker", "queue", "wait_s", "error", "reason"),
+    *("type", "adapter", "rule", "external_id", "after_s", "expires_h"),
+}
+"""Details that have words of their own; a detail of any other name is shown as it is."""
 
 
 def lines(story: Mapping[str, Any]) -> list[str]:
-    """The tree, top down in time."""
-    return list(_tree(story))
+    """The story, top down in time; no line is longer than WIDTH."""
+    return [line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in _tree(story)]
 
 
 def _tree(story: Mapping[str, Any]) -> Iterator[str]:
-    signal = story["signal"]
-    start = signal["fired_at"]
-    end = signal["disposition"] or f"open: {signal['state']}"
-    yield f"{signal['event']} from {signal['source']} · {_subject(signal)} · {end}{_reason(signal)}"
-    yield f"  signal {signal['signal_id']} · correlation {signal['correlation_id']}"
-    yield f"  fired {start:%Y-%m-%d %H:%M:%S} UTC · priority {signal['priority']}{_change(signal['payload'])}"
-    for row in story["trail"]:
-        yield f"  {_offset(row['at'], start):>9}  {row['what']:<18} {_detail(row)}".rstrip()
-        if row["what"] == "decided":
-            yield from _decision(story["plan"])
-        if row["what"] in ("planned", "suppressed") and row["action_id"]:
-            yield from _action(row["action_id"], story["actions"])
+    yield from _header(story)
+    start = story["signal"]["received_at"]
+    for what, rows in groupby(story["trail"], key=_folded):
+        row, *others = rows
+        row = {**row, "all": [row, *others]}
+        offset = "+" + span(max(0.0, (row["at"] - start).total_seconds()))
+        yield f"  {offset:>10}  {what[0].replace('_', ' '):<10} {' · '.join(_facts(story, row))}".rstrip()
+        if what[0] == "enriched":
+            yield MARGIN + _parts(story, row["detail"].get("parts") or {})
+        if what[0] == "decided":
+            yield from _decision(story)
+    if story["actions"]:
+        yield "  actions"
+    for line in story_actions.lines(story):
+        yield f"    {line}"
     for letter in story["dead_letters"]:
-        yield f"  dead letter {letter['letter_id']}: {letter['reason']}: {letter['error'].splitlines()[0][:90]}"
+        yield (
+            f"  dead letter {letter['letter_id']} of stage {letter['stage']} after {letter['attempts']} attempts,"
+            f" {clock(letter['last_at'])}"
+        )
+        yield f"    {letter['reason']}: {clip(letter['error'], 110)}"
 
 
-def _subject(signal: Mapping[str, Any]) -> str:
-    for kind in ("deal", "account", "contact"):
-        if signal[f"{kind}_id"]:
-            return f"{kind} {signal[f'{kind}_id']}"
-    return "no deal"
+def _header(story: Mapping[str, Any]) -> Iterator[str]:
+    signal = story["signal"]
+    times = [f"fired {clock(signal['fired_at'])}", f"received {_after(signal, 'received_at')} later"]
+    if signal["done_at"]:
+        times.append(f"ended {_after(signal, 'done_at')} after firing")
+    yield f"{signal['event']} · {subject(story)} · {ending(story)}"
+    yield f"  signal {signal['signal_id']} · correlation {signal['correlation_id']}"
+    yield f"  from   {origin(signal)} in delivery {signal['delivery_id']} · priority {signal['priority']}"
+    yield f"  what   {change(signal)}"
+    yield f"  when   {' · '.join(times)}; offsets count from receipt"
+    if known(story):
+        yield f"  known  {known(story)}"
 
 
-def _reason(signal: Mapping[str, Any]) -> str:
-    return f" ({signal['reason']})" if signal["reason"] else ""
+def _after(signal: Mapping[str, Any], name: str) -> str:
+    return span(max(0.0, (signal[name] - signal["fired_at"]).total_seconds()))
 
 
-def _change(payload: Mapping[str, Any]) -> str:
-    if "property" in payload:
-        return f" · {payload['property']} = {str(payload.get('new_value'))[:40]}"
-    if payload.get("competitors"):
-        return f" · competitors heard: {', '.join(payload['competitors'])[:60]}"
-    return ""
+def _folded(row: Mapping[str, Any]) -> tuple[str, Any]:
+    """Actions planned together share a line; any other row has its own."""
+    return row["what"], row["at"] if row["what"] == "planned" else row["trail_id"]
 
 
-def _offset(at: datetime, start: datetime) -> str:
-    seconds = (at - start).total_seconds()
-    if abs(seconds) < 120:
-        return f"+{seconds:.2f}s"
-    if abs(seconds) < 7200:
-        return f"+{seconds / 60:.0f}min"
-    return f"+{seconds / 86400:.1f}d"
+def _facts(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
+    detail, what = row["detail"], row["what"]
+    if what == "planned":
+        yield ", ".join(story_actions.label(story, one["action_id"]) for one in row["all"])
+        return
+    if row["action_id"]:
+        yield story_actions.label(story, row["action_id"])
+    yield from _trouble(detail)
+    yield from _own(story, row)
+    yield from _timing(detail)
+    for name in sorted(set(detail) - TOLD):
+        yield f"{name} {value(detail[name])}"
 
 
-def _detail(row: Mapping[str, Any]) -> str:
-    detail = row["detail"]
-    words = []
-    if "parts" in detail:
-        words.append(", ".join(f"{name}: {source}" for name, source in detail["parts"].items()))
-    words += [
-        f"{name} {_short(value)}" for name, value in detail.items() if name not in HIDDEN and value is not None
+def _timing(detail: Mapping[str, Any]) -> Iterator[str]:
+    spent = [
+        f"{word} {span(detail[name] / 1000)}"
+        for word, name in (("waited", "waited_ms"), ("took", "took_ms"))
+        if detail.get(name) is not None
     ]
-    return " · ".join(words)
+    if spent:
+        yield ", ".join(spent)
+    if (detail.get("attempt") or 0) > 1:
+        yield f"attempt {detail['attempt']}"
+    if detail.get("worker"):
+        yield f"by {detail['worker']}"
 
 
-def _short(value: Any) -> str:
-    return " → ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _trouble(detail: Mapping[str, Any]) -> Iterator[str]:
+    words = [str(detail[name]).replace("_", " ") for name in ("cause", "reason", "error") if detail.get(name)]
+    if words:
+        yield ", ".join(dict.fromkeys(words)) + (f" in {detail['queue']}" if detail.get("queue") else "")
+    if detail.get("wait_s") is not None:
+        yield f"again in {span(detail['wait_s'])}"
 
 
-def _decision(plan: Mapping[str, Any] | None) -> Iterator[str]:
+def _own(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
+    """What only one kind of row tells."""
+    detail, what = row["detail"], row["what"]
+    urgency = detail.get("urgency")
+    if urgency:
+        yield "urgency " + (" → ".join(urgency) if isinstance(urgency, list) else str(urgency))
+    if what in ("approved", "rejected", "expired"):
+        words = {one["action_id"]: one for one in story["approvals"]}
+        yield story_actions.said(words.get(row["action_id"])) or f"by {detail.get('by', 'nobody known')}"
+    elif what == "approval_requested" and detail.get("expires_h") is not None:
+        yield f"a person has {span(detail['expires_h'] * 3600)} to decide"
+    elif what == "suppressed" and detail.get("by"):
+        yield f"action {detail['by']} wins"
+    elif what == "settled":
+        yield str(detail.get("disposition")).replace("_", " ")
+    elif what == "duplicate":
+        yield f"came again in delivery {detail.get('delivery_id')}"
+    elif what == "done" and detail.get("external_id"):
+        yield f"vendor's id {detail['external_id']}"
+
+
+def _parts(story: Mapping[str, Any], parts: Mapping[str, str]) -> str:
+    """Which part of the context came from whom; a missing one tells why."""
+    stored = story["context"]["parts"] if story["context"] else {}
+    groups: dict[str, list[str]] = {}
+    for name, source in sorted(parts.items()):
+        missing = (stored.get(name) or {}).get("missing")
+        groups.setdefault(f"missing ({missing})" if missing else f"from {source}", []).append(name)
+    return "; ".join(f"{', '.join(names)} {where}" for where, names in groups.items())
+
+
+def _decision(story: Mapping[str, Any]) -> Iterator[str]:
+    plan = story["plan"]
     if plan is None:
         return
-    fired = [one for one in plan["why"].get("rules", []) if one.get("fired")]
-    by = f"{plan['decided_by']}, version {plan['rules_version']}"
-    yield f"             by {by}" + ("" if fired else ": no rule fired")
+    told = plan["why"].get("rules", [])
+    fired = [one for one in told if one.get("fired")]
+    yield f"{MARGIN}by {plan['decided_by']}, version {plan['rules_version']}" + ("" if fired else ": no rule fired")
     for rule in fired:
-        yield f"             rule {rule['rule']}"
-        for term in rule.get("terms", []):
-            values = ", ".join(f"{name} = {_bounded(value)}" for name, value in term.get("values", {}).items())
-            yield f"               because {term['expression']}" + (f"   ({values})" if values else "")
+        yield f"{MARGIN}rule {rule['rule']}" + (" (terms left out)" if rule.get("shortened") else "")
+        yield from (f"{MARGIN}  {_term(term)}" for term in rule.get("terms", []))
+    if not story["actions"]:
+        yield from _near([one for one in told if one.get("listened") and not one.get("fired")])
 
 
-def _bounded(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+def _near(rules: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Rules that listened and did not fire, each with the term that kept it from firing."""
+    for rule in rules[:NOT_FIRED]:
+        terms: Iterable[Mapping[str, Any]] = rule.get("terms", [])
+        failed = next((_term(term) for term in terms if not term.get("held")), "")
+        yield f"{MARGIN}not {rule['rule']}" + (f": {failed}" if failed else "")
+    if len(rules) > NOT_FIRED:
+        yield f"{MARGIN}and {len(rules) - NOT_FIRED} more that did not fire; --json has all"
 
 
-def _action(action_id: Any, actions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for action in actions:
-        if action["action_id"] == action_id:
-            title = action["params"].get("subject") or action["params"].get("title") or ""
-            yield f"             action {action_id}: {action['state']}" + (f" · “{title[:70]}”" if title else "")
+def _term(term: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{name} = {value(given, 40)}" for name, given in term.get("values", {}).items())
+    values = f"   [{clip(values, 60)}]" if values else ""
+    return clip(term["expression"], WIDTH - len(MARGIN) - 2 - len(values)) + values

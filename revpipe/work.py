@@ -45,7 +45,7 @@ class Chunk:
         """Read the JSON form. Raises ValueError for a version or shape that this release does not know."""
         if not isinstance(message, Mapping) or message.get("v") != MESSAGE_VERSION:
             raise ValueError("a message of an unknown version")
-        return cls(tuple(uuid.UUID(one) for one in message["ids"]), int(message["send"]))
+        return cls(tuple(uuid.UUID(str(one)) for one in message["ids"]), int(message["send"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ class Claim:
         return [row[self.table.key] for row in self.rows]
 
 
-def claim(tx: Connection, table: Table, stage: str, chunk: Chunk, now: datetime, extra: str = "") -> Claim:
+def claim(
+    tx: Connection, table: Table, stage: str, chunk: Chunk, now: datetime, extra: str = ", tried_at = :now"
+) -> Claim:
     """Take the rows of `chunk` that are at `stage`, were sent with its number, and that nobody holds.
 
     The attempt is counted here, before the work, so that a crash counts too. The rows come back as they were
@@ -81,7 +83,7 @@ def claim(tx: Connection, table: Table, stage: str, chunk: Chunk, now: datetime,
             f" AND queue IS NOT NULL AND sent_at IS NOT NULL AND send_no = :send_no"
             f" AND (lease_until IS NULL OR lease_until < :now)"
             f" ORDER BY {table.key} FOR UPDATE SKIP LOCKED),"
-            f" taken AS (UPDATE {table.name} AS t SET claim_id = :claim, lease_until = :until, tried_at = :now,"
+            f" taken AS (UPDATE {table.name} AS t SET claim_id = :claim, lease_until = :until,"
             f" attempts = t.attempts + 1, worker = :worker{extra} FROM mine WHERE t.{table.key} = mine.{table.key}"
             f" RETURNING t.{table.key})"
             f" SELECT mine.* FROM mine JOIN taken USING ({table.key}) ORDER BY {table.key}"
@@ -100,14 +102,19 @@ def claim(tx: Connection, table: Table, stage: str, chunk: Chunk, now: datetime,
     return Claim(table, claim_id, now, taken)
 
 
-def renew(tx: Connection, held: Claim, now: datetime) -> set[uuid.UUID]:
-    """Put the end of the lease off; returns the ids that are still ours."""
+def renew(tx: Connection, held: Claim, now: datetime, extra: str = "") -> set[uuid.UUID]:
+    """Put the end of the lease off; returns the ids that are still ours. `extra` is further SQL assignments.
+
+    Locks in id order, as `still_held` does: the renewing thread and the work itself may meet on the same rows.
+    """
     found = tx.execute(
         text(
-            f"UPDATE {held.table.name} SET lease_until = :until"  # noqa: S608
-            f" WHERE {held.table.key} = ANY(:ids) AND claim_id = :claim RETURNING {held.table.key}"
+            f"WITH mine AS (SELECT {held.table.key} FROM {held.table.name}"  # noqa: S608
+            f" WHERE {held.table.key} = ANY(:ids) AND claim_id = :claim ORDER BY {held.table.key} FOR UPDATE)"
+            f" UPDATE {held.table.name} AS t SET lease_until = :until{extra} FROM mine"
+            f" WHERE t.{held.table.key} = mine.{held.table.key} RETURNING t.{held.table.key}"
         ),
-        {"until": now + LEASE, "claim": held.claim_id, "ids": held.ids},
+        {"until": now + LEASE, "now": now, "claim": held.claim_id, "ids": held.ids},
     )
     return set(found.scalars())
 

@@ -18,8 +18,10 @@ SENT: Final = "revpipe_sent"
 TASK_MODULES: Final = ("tasks.enrich", "tasks.decide", "tasks.execute", "tasks.act", "tasks.maintenance")
 
 
-def make_app(settings: Settings, *, socket_timeout: float = 10.0) -> Celery:
+def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: int = 1) -> Celery:
     """A Celery app on the broker of `settings`. Connects to nothing yet.
+
+    `publishers` is how many connections are kept to publish on; small plans count them.
 
     `socket_timeout` bounds every wait for the broker: short for those who publish, for a worker longer than
     the second that its blocking read lasts. Each value here has its reason in the notes on Celery under
@@ -44,7 +46,7 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_pool_limit=10,
+        broker_pool_limit=publishers,
         broker_pool_acquire_timeout=2.0,
         task_publish_retry=False,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2},

@@ -17,6 +17,10 @@ from tasks.app import HEADER, SENT, make_app
 
 EPOCH_KEY: Final = "revpipe:epoch"
 PUBLISH_SECONDS: Final = 2.0
+WORKER_PUBLISHERS: Final = 2
+"""Connections on which a worker publishes the next links of its chains."""
+ASKING: Final = 1
+"""Connections on which a process asks how full the queues are: a question takes less than a millisecond."""
 
 
 class CeleryDispatcher:
@@ -40,9 +44,7 @@ class CeleryDispatcher:
         try:
             self._links(stage, queue, message).apply_async(headers={HEADER: correlation_id}, retry=False)
         except (KombuError, OperationalError, redis.RedisError, OSError) as error:
-            raise Transient(
-                f"the broker did not take the message: {type(error).__name__}", ambiguous=True
-            ) from error
+            raise Transient(f"the broker did not take the message: {type(error).__name__}", ambiguous=True) from error
 
     def _links(self, stage: str, queue: str, message: dict[str, Any]) -> Any:
         first = self.app.signature(stage, args=(message,), queue=queue)
@@ -86,13 +88,22 @@ class CeleryDispatcher:
 
 def connect(settings: Settings, *, publisher_only: bool = True) -> CeleryDispatcher:
     """A dispatcher for `settings`. One that only publishes waits two seconds for the broker at the most."""
-    app = make_app(settings, socket_timeout=PUBLISH_SECONDS if publisher_only else 10.0)
+    if publisher_only:
+        app = make_app(settings, socket_timeout=PUBLISH_SECONDS)
+    else:
+        app = make_app(settings, publishers=WORKER_PUBLISHERS)
     return CeleryDispatcher(app, broker_client(settings))
 
 
 def broker_client(settings: Settings) -> redis.Redis:
     """A client of the Redis that holds the queues, with bounded waits."""
     url = (settings.broker or "").replace("redis+socket://", "unix://").replace("virtual_host=", "db=")
-    return redis.Redis.from_url(
-        url, socket_timeout=PUBLISH_SECONDS, socket_connect_timeout=PUBLISH_SECONDS, decode_responses=True
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=ASKING,
+        timeout=PUBLISH_SECONDS,
+        socket_timeout=PUBLISH_SECONDS,
+        socket_connect_timeout=PUBLISH_SECONDS,
+        decode_responses=True,
     )
+    return redis.Redis.from_pool(pool)

@@ -6,13 +6,16 @@ from config.settings import load
 from revpipe import lifeline, observability
 from tasks.app import make_app
 
+PUBLISHERS = 10
+"""Flower asks the workers eight questions at once, each on a connection of its own."""
+
 
 def main(address: str, port: str) -> None:
     """Show the workers at `address:port` until told to stop; nothing can be changed from there."""
     settings = load()
     observability.configure(settings, "flower")
     lifeline.watch()
-    make_app(settings).start(
+    make_app(settings, publishers=PUBLISHERS).start(
         ["flower", f"--address={address}", f"--port={port}", "--read-only=True", "--max_tasks=5000"]
     )
 

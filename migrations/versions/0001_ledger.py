@@ -257,7 +257,8 @@ APPEND_ONLY = """
 """
 
 # A month's partition is made ahead of its time by `revpipe migrate` and by the keeper. The default one catches
-# what comes when both failed, so that an insert never fails for want of a partition. TRUNCATE triggers are not
+# what comes when both failed, so that an insert never fails for want of a partition; a month of which it holds
+# rows gets no partition any more, which is no reason to stop a release. TRUNCATE triggers are not
 # inherited by partitions, hence the trigger for each.
 MONTH_PARTITION = """
     CREATE FUNCTION ensure_month_partition(parent text, month date) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -276,6 +277,12 @@ MONTH_PARTITION = """
                             FOR EACH STATEMENT EXECUTE FUNCTION trail_is_append_only()', child);
         END IF;
         RETURN true;
+    EXCEPTION
+        WHEN duplicate_table THEN
+            RETURN false;
+        WHEN check_violation THEN
+            RAISE WARNING '% has rows of % already, which stay there', parent || '_default', month;
+            RETURN false;
     END $$
 """
 

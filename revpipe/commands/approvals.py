@@ -1,6 +1,7 @@
 """`revpipe approvals`: what waits for a person, and the person's word."""
 
 import getpass
+import textwrap
 import uuid
 
 import click
@@ -8,6 +9,7 @@ import click
 from revpipe import approvals as approving
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
+from revpipe.story_words import span
 
 
 @click.group()
@@ -26,13 +28,13 @@ def list_(json_: bool) -> None:
         as_json(rows)
         return
     for row in rows:
-        minutes = round((row["expires_at"] - now).total_seconds() / 60)
+        left = span(max(0.0, (row["expires_at"] - now).total_seconds()))
         click.echo(
-            f"{row['action_id']}  {row['type']}  deal {row['deal_id'] or '-'}  rule {row['rule_id']}  {minutes} min left"
+            f"{row['action_id']}  {row['type']}  deal {row['deal_id'] or '-'}  rule {row['rule_id']}  {left} left"
         )
         for name, value in row["params"].items():
             if value not in (None, ""):
-                click.echo(f"    {name}: {value}")
+                click.echo(textwrap.indent(f"{name}: {value}", "    "))
     if not rows:
         click.echo("nothing waits for approval")
 

@@ -7,6 +7,7 @@ import click
 from revpipe import dead_letters
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
+from revpipe.story_words import clock
 
 
 @click.group()
@@ -16,7 +17,7 @@ def deadletters() -> None:
 
 @deadletters.command("list")
 @click.option("--json", "json_", is_flag=True, help="For machines.")
-@click.option("--limit", default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 def list_(json_: bool, limit: int) -> None:
     """Open dead letters, the newest in front."""
     with ledger() as services, transaction(services.engine) as tx:
@@ -27,7 +28,7 @@ def list_(json_: bool, limit: int) -> None:
     for row in rows:
         times = f" ({row['times']} times)" if row["times"] > 1 else ""
         click.echo(
-            f"{row['letter_id']}  {row['last_at']:%Y-%m-%d %H:%M:%S}  {row['stage']:<8} {row['source'] or '-':<8}"
+            f"{row['letter_id']}  {clock(row['last_at'])}  {row['stage']:<8} {row['source'] or '-':<8}"
             f" {row['reason']}{times}: {row['error'].splitlines()[0][:100]}"
         )
     if not rows:

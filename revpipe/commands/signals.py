@@ -5,10 +5,11 @@ import click
 from revpipe import queries
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
+from revpipe.story_words import clock
 
 
 @click.command()
-@click.option("--limit", default=30, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=30, show_default=True)
 @click.option("--deal", help="Only signals of this deal.")
 @click.option("--json", "json_", is_flag=True, help="For machines.")
 def signals(limit: int, deal: str | None, json_: bool) -> None:
@@ -20,7 +21,7 @@ def signals(limit: int, deal: str | None, json_: bool) -> None:
         return
     for row in rows:
         click.echo(
-            f"{row['signal_id']}  {row['received_at']:%m-%d %H:%M:%S}  {row['event']:<28}"
+            f"{row['signal_id']}  {clock(row['received_at'])}  {row['event']:<28}"
             f" {'deal ' + row['deal_id'] if row['deal_id'] else '-':<20} {row['disposition'] or row['state']}"
             f"{' (' + row['reason'] + ')' if row['reason'] else ''}"
         )

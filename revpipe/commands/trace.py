@@ -1,23 +1,66 @@
 """`revpipe trace`: the whole story of a signal."""
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
 import click
+from sqlalchemy import Connection, text
 
 from revpipe import queries, trace_view
-from revpipe.commands.context import as_json, ledger
+from revpipe.commands.context import ledger
 from revpipe.db import transaction
+
+MOST = 20
+
+
+class Unknown(click.ClickException):
+    """The ledger holds no signal by that name."""
+
+    exit_code = 2
 
 
 @click.command()
 @click.argument("id_", metavar="ID")
-@click.option("--json", "json_", is_flag=True, help="For machines: all that the ledger holds of it.")
-def trace(id_: str, json_: bool) -> None:
-    """Why did, or didn't, something happen? ID is that of a signal, correlation, delivery, action, dead letter or
-    deal."""
+@click.option("--limit", type=click.IntRange(1), default=MOST, show_default=True, help="How many signals at most.")
+@click.option("--json", "json_", is_flag=True, help="For machines: all that the ledger holds of them.")
+def trace(id_: str, limit: int, *, json_: bool) -> None:
+    """Why did, or didn't, something happen?
+
+    ID is that of a signal, correlation, delivery, action, dead letter or deal. Where it leads to several signals
+    they come oldest first. Times are in UTC.
+    """
     with ledger() as services, transaction(services.engine) as tx:
-        stories = [queries.story(tx, found) for found in queries.signals_named(tx, id_)]
-    if not stories:
-        raise click.ClickException(f"the ledger knows no signal, correlation, delivery, action or deal {id_!r}")
+        found = queries.signals_named(tx, id_.strip())
+        if not found:
+            raise Unknown(_why_none(tx, id_.strip()))
+        stories = [queries.story(tx, signal_id) for signal_id in found[:limit]]
     if json_:
-        as_json(stories)
-        return
-    click.echo("\n\n".join("\n".join(trace_view.lines(story)) for story in stories))
+        click.echo(json.dumps(stories, default=_plain, indent=2))
+    else:
+        click.echo("\n\n".join("\n".join(trace_view.lines(story)) for story in stories))
+    if len(found) > limit:
+        click.echo(f"\n{len(found) - limit} newer signals are left out; see them with --limit {len(found)}", err=True)
+
+
+def _why_none(tx: Connection, name: str) -> str:
+    """What to do about an id that leads to no signal."""
+    letters = tx.execute(
+        text(
+            "SELECT letter_id FROM dead_letters WHERE CAST(letter_id AS text) = :id OR CAST(delivery_id AS text) = :id"
+            " OR CAST(correlation_id AS text) = :id ORDER BY last_at DESC LIMIT 1"
+        ),
+        {"id": name.lower()},
+    ).scalar()
+    if letters:
+        return f"{name} brought no signal but a dead letter; see it with: revpipe deadletters show {letters}"
+    return (
+        f"the ledger knows no signal, correlation, delivery, action, dead letter or deal {name!r}."
+        " List what came in with: revpipe signals"
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value)

@@ -6,18 +6,20 @@ from adapters.sandbox.scenarios.story import Json, Teller
 CALL_ID = "7782342274025937895"
 _BUYER = "6432345678555530067"
 _REP = "6432345678555530068"
+_SECONDS = 2_159
 
 
 def call(teller: Teller, days: float) -> Json:
-    """The call as Gong gives it in a webhook (inside callData) and over its API."""
+    """The call as Gong gives it in a webhook (inside callData) and over its API; it ended `days` ago."""
+    began = teller.when(days + _SECONDS / 86_400)
     return {
         "metaData": {
             "id": CALL_ID,
             "url": f"https://app.gong.io/call?id={CALL_ID}",
             "title": "Acme / Revpipe: renewal and pricing",
-            "scheduled": teller.when(days + 0.03),
-            "started": teller.when(days + 0.03),
-            "duration": 2159,
+            "scheduled": began,
+            "started": began,
+            "duration": _SECONDS,
             "primaryUserId": "234599484848423",
             "direction": "Conference",
             "system": "Zoom",

@@ -28,7 +28,7 @@ def _acme_hears_of_a_rival(teller: Teller) -> None:
         "Acme's buyer mentions Northwind on the renewal call",
         {"callData": call, "isTest": False},
         (("POST", "gong/calls", change),),
-        "48,000 due in 9 days, nothing done for 12 days, no competitive task open: task, alert, drafted follow-up",
+        "48,000 due in 9 days, a rival on the call, no competitive task open: task, alert, drafted follow-up",
     )
 
 
@@ -82,7 +82,7 @@ def _initech_loses_its_champion(teller: Teller) -> None:
 def _noise_of_people(teller: Teller) -> None:
     nothing = "nobody's business: nothing is due"
     teller.edit(
-        11.0, "deal", ACME["deal"], "Dana tidies a description", {"description": "Renewal of 120 seats"}, nothing
+        11.0, "deal", INITECH["deal"], "Dana tidies a description", {"description": "Pilot with 40 seats"}, nothing
     )
     teller.edit(9.5, "contact", GLOBEX["buyer"], "Noor's phone number is added", {"phone": "+49 30 5550100"}, nothing)
     teller.edit(5.0, "company", INITECH["company"], "Initech's size is corrected", {"numberofemployees": "97"}, nothing)

@@ -1,0 +1,67 @@
+# What a newcomer needs: make demo, make test. Every target makes .venv first where that is needed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# A PYTHON of your own wins: make setup PYTHON=/path/to/python3.12
+# The search starts from / because .python-version, which is the platform's, would mislead a version manager here.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell cd / && for one in python3 python3.13 python3.12 python3.11; do \
+	"$$one" -c '$(FITS)' 2>/dev/null && { "$$one" -c 'import sys; print(sys.executable)'; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo up test lint bench lock clean
+
+help:
+	@echo "make demo   three deals, a fortnight, against simulated vendors (DEMO_ARGS=--exit ends by itself)"
+	@echo "make up     everything on this machine (UP_ARGS=--sandbox for simulated vendors)"
+	@echo "make test   all tests (TEST_ARGS are pytest's)"
+	@echo "make lint   ruff, mypy, import contracts"
+	@echo "make bench  throughput against a bare Celery chain"
+	@echo "make lock   pin the requirements anew after a change in pyproject.toml"
+	@echo "make clean  remove .venv, caches and the embedded servers' data"
+
+setup: $(READY)
+
+# Nothing is done while neither the pinned packages nor the project's own metadata have changed.
+$(READY): requirements-dev.txt pyproject.toml
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
+		echo "revpipe needs Python 3.11, 3.12 or 3.13; name one with: make setup PYTHON=/path/to/python3.12" >&2; \
+		exit 1; }
+	@echo "setting up $(VENV) with $$("$(PYTHON)" --version) …"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { \
+		rm -rf $(VENV); echo "this Python can't make virtual environments; on Debian: apt-get install python3-venv" >&2; \
+		exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/revpipe demo $(DEMO_ARGS)
+
+up: setup
+	@$(BIN)/revpipe up $(UP_ARGS)
+
+test: setup
+	@$(BIN)/pytest $(TEST_ARGS)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python tests/benchmarks/throughput.py $(BENCH_ARGS)
+
+# Nothing about where packages come from belongs into the files, hence the --no-emit options.
+LOCK := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header
+lock: setup
+	@$(BIN)/pip-compile $(LOCK) --output-file=requirements.txt pyproject.toml
+	@$(BIN)/pip-compile $(LOCK) --extra=dev --extra=embedded --constraint=requirements.txt \
+		--output-file=requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .revpipe build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,121 @@
+"""Real `revpipe` processes: started with an environment of their own, stopped, and looked for when they are gone."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import psutil
+import pytest
+
+from config.settings import Settings
+
+ROOT: Final = Path(__file__).parents[2]
+OURS: Final = {item.name.upper() for item in fields(Settings)} | {"PORT", "WEB_CONCURRENCY", "WORKER_CONCURRENCY"}
+T = TypeVar("T")
+
+
+def until(probe: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
+    """The first answer of `probe` that counts as true; fails the test, naming `what`, when none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:.0f} s in vain for: {what}")
+        time.sleep(0.1)
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with none of revpipe's variables but `settings`."""
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+
+
+def run(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command to its end."""
+    command = [sys.executable, "-m", "revpipe", *arguments]
+    return subprocess.run(
+        command, env=environment(settings), cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+class Process:
+    """One long-running command; what it says goes to `log`."""
+
+    def __init__(self, settings: Mapping[str, str], log: Path, *arguments: str) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "revpipe", *arguments],
+                env=environment(settings),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def says(self, words: str, seconds: float = 60.0) -> str:
+        """All output so far, once `words` are in it."""
+
+        def heard() -> str | None:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+            if words not in text and self.popen.poll() is not None:
+                pytest.fail(f"it ended with {self.popen.returncode} before it said {words!r}:\n{text[-3000:]}")
+            return text if words in text else None
+
+        return until(heard, f"{words!r} in {self.log.name}", seconds)
+
+    def ended(self, seconds: float = 60.0) -> int:
+        """The exit code, once it has ended by itself."""
+        return self.popen.wait(seconds)
+
+    def stop(self, seconds: float = 60.0) -> int:
+        """SIGTERM, and the exit code."""
+        if self.popen.poll() is None:
+            self.popen.terminate()
+        return self.popen.wait(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL, with all that it started."""
+        if self.popen.poll() is None:
+            for child in psutil.Process(self.popen.pid).children(recursive=True):
+                child.kill()
+            self.popen.kill()
+        self.popen.wait(30)
+
+
+@contextmanager
+def process(settings: Mapping[str, str], log: Path, *arguments: str) -> Iterator[Process]:
+    """A command for the length of a `with` block."""
+    started = Process(settings, log, *arguments)
+    try:
+        yield started
+        started.stop()
+    finally:
+        started.kill()
+
+
+def left_over(folder: Path) -> list[str]:
+    """The command lines of processes that name `folder`, in their arguments or their environment."""
+    found = []
+    for one in psutil.process_iter():
+        if one.pid != os.getpid() and str(folder) in _traces(one):
+            found.append(" ".join(one.cmdline()) if one.is_running() else f"process {one.pid}")
+    return found
+
+
+def _traces(one: psutil.Process) -> str:
+    try:
+        if one.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        traces: list[Any] = [*one.cmdline(), *one.environ().values()]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+    return "\n".join(map(str, traces))

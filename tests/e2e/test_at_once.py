@@ -1,0 +1,46 @@
+"""What comes twice, at once, or for the same reason has its effect once."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.e2e.conftest import System
+
+
+def test_one_batch_posted_five_times_in_parallel_has_one_set_of_effects(running: System) -> None:
+    deals = running.vendors.overdue_deals(6)
+    events = [event for deal in deals for event in running.vendors.edit(deal, amount="9400")]
+    body = json.dumps(events).encode()
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(running.door.hubspot_bytes, [body] * 5))
+    assert {answer.status for answer in answers} == {202}
+    told = [answer.json() for answer in answers]
+    assert sum(one["accepted"] for one in told) == len(deals)
+    assert sum(one["duplicates"] for one in told) == 4 * len(deals)
+    ended = running.ledger.all_ended(deals, len(deals))
+    assert {row["disposition"] for row in ended} == {"acted"}
+    assert len(running.vendors.done("tasks.create", deals)) == len(deals)
+    assert len(running.ledger.actions_of(deals)) == len(deals)
+    for row in ended:
+        assert running.ledger.happened(row["signal_id"]).count("duplicate") == 4
+
+
+def test_two_signals_of_one_deal_at_once_get_one_task_and_a_suppression_that_names_it(running: System) -> None:
+    deals = running.vendors.overdue_deals(5)
+    batches = [running.vendors.edit(deal, **{name: value}) for deal in deals for name, value in _CHANGES.items()]
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(running.door.hubspot, batches))
+    assert {answer.status for answer in answers} == {202}
+    ended = running.ledger.all_ended(deals, 2 * len(deals))
+    assert len(running.vendors.done("tasks.create", deals)) == len(deals)
+    for deal in deals:
+        won, lost = sorted(running.ledger.actions_of([deal]), key=lambda one: str(one["state"]))
+        assert (won["state"], lost["state"]) == ("done", "suppressed")
+        assert (lost["suppressed_by"], lost["reason"]) in {
+            (won["action_id"], "already_open"),
+            (won["action_id"], "cooldown"),
+        }
+        outcomes = {row["signal_id"]: row["disposition"] for row in ended if row["deal_id"] == deal}
+        assert outcomes == {won["signal_id"]: "acted", lost["signal_id"]: "suppressed"}
+
+
+_CHANGES = {"amount": "9500", "dealstage": "decisionmakerboughtin"}

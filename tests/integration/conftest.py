@@ -1,0 +1,192 @@
+"""One pair of embedded servers for the tests of the ledger, and for each test a database and an empty broker."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from config.settings import Settings
+from revpipe import bootstrap, context_needs, migrate
+from revpipe import rules as rule_file
+from revpipe.action_policy import ActionPolicy
+from revpipe.db import Base, make_engine
+from revpipe.embedded import Lease, servers, wait_stopped
+from revpipe.ports import ActionAdapter, Provider
+from revpipe.rules import RuleBook
+from revpipe.services import Services
+from tasks import dispatch
+from tests.integration.ledger_fixtures import FakeAdapter, FakeProvider, MovableClock
+from tests.integration.ledger_rules import BOOK, TYPES
+
+TEMPLATE = "template_ledger"
+ALL_TABLES = tuple(table.name for table in reversed(Base.metadata.sorted_tables))
+_numbers = itertools.count(1)
+
+MakeServices = Callable[..., Services]
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[Lease]:
+    """PostgreSQL and Valkey in a folder of their own, not below pytest's, which shuts its folders to others."""
+    folder = Path(tempfile.mkdtemp(prefix="rv-"))
+    with servers(folder / "data") as lease:
+        # What a crash of the machine would lose is nothing to a test; the suite halves its time by it.
+        execute_sql(lease.database_url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield lease
+    assert wait_stopped(folder / "data")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template(pair: Lease) -> str:
+    """The name of a database that is migrated and otherwise empty."""
+    execute_sql(pair.database_url, f"CREATE DATABASE {TEMPLATE}")
+    engine = make_engine(url_of(pair, TEMPLATE))
+    migrate.upgrade(engine)
+    engine.dispose()
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_url(pair: Lease) -> Iterator[str]:
+    """A database without a single table."""
+    yield from _database(pair, "template1")
+
+
+@pytest.fixture
+def database_url(pair: Lease, template: str) -> Iterator[str]:
+    """A migrated database that only this test uses: for tests that change tables, since it takes half a second."""
+    yield from _database(pair, template)
+
+
+@pytest.fixture(scope="session")
+def ledger(pair: Lease, template: str) -> Iterator[str]:
+    """A migrated database that tests share one after the other."""
+    yield from _database(pair, template)
+
+
+@pytest.fixture
+def ledger_url(ledger: str) -> str:
+    """The shared database with nothing in it, by the one way in which a superuser may empty even the trail."""
+    execute_sql(ledger, "SET session_replication_role = replica", *(f"DELETE FROM {name}" for name in ALL_TABLES))
+    return ledger
+
+
+@pytest.fixture(scope="session")
+def book() -> RuleBook:
+    """A book of a few rules."""
+    return rule_file.load(BOOK, TYPES)
+
+
+@pytest.fixture(scope="session")
+def shipped() -> RuleBook:
+    """The rules that we ship."""
+    return bootstrap.load_rules(Settings())
+
+
+@pytest.fixture(scope="session")
+def policy() -> dict[str, ActionPolicy]:
+    """The policy that we ship."""
+    return bootstrap.load_policy()
+
+
+@pytest.fixture(scope="session")
+def dispatcher(pair: Lease) -> Iterator[dispatch.CeleryDispatcher]:
+    """The real way to the queues; its own waits are short, so that a broken broker is soon noticed."""
+    made = dispatch.connect(Settings(redis_url=pair.redis_url, broker_url=pair.broker_url))
+    yield made
+    made.app.close()
+
+
+@pytest.fixture
+def broker(pair: Lease) -> Iterator[redis.Redis]:
+    """The broker, empty, for looking into."""
+    with redis.Redis.from_url(pair.redis_url, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def provider(clock: MovableClock) -> FakeProvider:
+    return FakeProvider(clock)
+
+
+@pytest.fixture
+def hubspot() -> FakeAdapter:
+    return FakeAdapter("hubspot", ("create_task", "update_crm"), batch=10)
+
+
+@pytest.fixture
+def make_services(
+    pair: Lease,
+    ledger_url: str,
+    broker: redis.Redis,
+    dispatcher: dispatch.CeleryDispatcher,
+    clock: MovableClock,
+    provider: FakeProvider,
+    hubspot: FakeAdapter,
+    book: RuleBook,
+    policy: Mapping[str, ActionPolicy],
+) -> Iterator[MakeServices]:
+    """Makes Services over the real ledger and broker, with fakes on the far side of the vendors' ports."""
+    made: list[Services] = []
+
+    def make(
+        rules: RuleBook = book,
+        providers: Sequence[Provider] = (provider,),
+        adapters: Sequence[ActionAdapter] = (),
+        needs: str | None = None,
+    ) -> Services:
+        shipped = (bootstrap.CONFIG / "sources.yaml").read_text(encoding="utf-8")
+        others = (FakeAdapter("slack", ("send_alert",)), FakeAdapter("drafts", ("draft_followup",)))
+        services = Services(
+            settings=Settings(database_url=ledger_url, redis_url=pair.redis_url),
+            engine=make_engine(ledger_url, pool_size=12),
+            dispatcher=dispatcher,
+            clock=clock,
+            rules=rules,
+            policy=policy,
+            needs=context_needs.load(needs or shipped),
+            providers=providers,
+            adapters={one.name: one for one in (*others, hubspot, *adapters)},
+        )
+        made.append(services)
+        return services
+
+    yield make
+    for services in made:
+        services.engine.dispose()
+
+
+@pytest.fixture
+def services(make_services: MakeServices) -> Services:
+    return make_services()
+
+
+def url_of(pair: Lease, database: str) -> str:
+    return make_url(pair.database_url).set(database=database).render_as_string(hide_password=False)
+
+
+def execute_sql(url: str, *statements: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+
+
+def _database(pair: Lease, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    execute_sql(pair.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield url_of(pair, name)
+    execute_sql(pair.database_url, f"DROP DATABASE {name} WITH (FORCE)")
