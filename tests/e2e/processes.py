@@ -20,7 +20,7 @@ OURS: Final = {item.name.upper() for item in fields(Settings)} | {"PORT", "WEB_C
 T = TypeVar("T")
 
 
-def until(probe: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
+def until(probe: Callable[[], T | None], what: str, seconds: float = 60.0, every: float = 0.1) -> T:
     """The first answer of `probe` that counts as true; fails the test, naming `what`, when none comes in time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -29,7 +29,7 @@ def until(probe: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
             return found
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds:.0f} s in vain for: {what}")
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,9 @@ def flower(running: System) -> Iterator[str]:
     with process(settings, log, "flower", "--port", str(port)):
         url = f"http://127.0.0.1:{port}"
         until(lambda: _page(url, "/healthcheck") is not None, "Flower's answer")
-        until(lambda: _sees_workers(url), "both workers in Flower", 60)
+        until(lambda: _sees_workers(url), "both workers in Flower")
+        # Workers tell of their tasks only once Flower has asked them to, and never of those before.
+        until(lambda: _sees_tasks(running, url), "any task in Flower", every=0.5)
         yield url
 
 
@@ -39,9 +41,15 @@ def _page(url: str, path: str) -> str | None:
 
 
 def _sees_workers(url: str) -> bool:
-    # Workers send events only once somebody listens, so what runs before this is not shown.
     told = json.loads(_page(url, "/workers?json=1") or '{"data": []}')["data"]
     return len([one for one in told if one["status"]]) == 2
+
+
+def _sees_tasks(running: System, url: str) -> bool:
+    deal = running.vendors.quiet_deal("Nobody's business")
+    running.door.hubspot(running.vendors.edit(deal, description="tidied"))
+    running.ledger.all_ended([deal], 1)
+    return bool(_tasks(url))
 
 
 def _tasks(url: str) -> dict[str, Any]:

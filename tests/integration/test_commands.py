@@ -17,6 +17,7 @@ from tests.integration.formation_fixtures import PATIENCE, Command, data_folder,
 
 ACME = "198765432101"
 Ask = Callable[..., Result]
+pytestmark = pytest.mark.timeout(400)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tests.integration.formation_fixtures import Command, child, data_folder, ru
 
 UP = ("up", "--sandbox", "--port", "0", "--data-dir")
 PATIENCE = 90.0
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
