@@ -10,9 +10,7 @@ from sqlalchemy import Connection, text
 def signal_counts(tx: Connection) -> dict[str, int]:
     """How many signals ended how, and how many are still open by state."""
     rows = tx.execute(
-        text(
-            "SELECT coalesce(disposition, state) AS name, count(*) AS found FROM signals GROUP BY 1 ORDER BY 2 DESC"
-        )
+        text("SELECT coalesce(disposition, state) AS name, count(*) AS found FROM signals GROUP BY 1 ORDER BY 2 DESC")
     )
     return {row.name: row.found for row in rows}
 
@@ -23,8 +21,7 @@ def latest_signals(tx: Connection, limit: int, deal_id: str | None = None) -> li
         text(
             "SELECT signal_id, received_at, fired_at, source, event, deal_id, account_id, contact_id, priority,"
             " state, disposition, reason, correlation_id FROM signals"
-            + (" WHERE deal_id = :deal" if deal_id else "")
-            + " ORDER BY received_at DESC, signal_id LIMIT :limit"
+            " WHERE CAST(:deal AS text) IS NULL OR deal_id = :deal ORDER BY received_at DESC, signal_id LIMIT :limit"
         ),
         {"limit": limit, "deal": deal_id},
     )

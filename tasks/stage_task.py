@@ -26,6 +26,7 @@ class StageTask(Task):  # type: ignore[misc]
 
     abstract = True
     ignore_result = True
+    Request = "tasks.queue_request:QueueRequest"
 
     @property
     def services(self) -> Services:

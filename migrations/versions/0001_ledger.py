@@ -216,7 +216,11 @@ TABLES = (
         tried_at TIMESTAMP WITH TIME ZONE,
         worker TEXT,
         CONSTRAINT pk_actions PRIMARY KEY (action_id),
-        CONSTRAINT ck_actions_state CHECK (state IN ('planned', 'awaiting_approval', 'ready', 'running', 'done', 'failed', 'unknown', 'rejected', 'expired', 'cancelled', 'suppressed')),
+        CONSTRAINT ck_actions_state CHECK (state IN (
+            'planned', 'awaiting_approval', 'ready', 'running', 'done',
+            'failed', 'unknown', 'rejected', 'expired', 'cancelled',
+            'suppressed'
+        )),
         CONSTRAINT fk_actions_signal_id FOREIGN KEY(signal_id) REFERENCES signals (signal_id),
         CONSTRAINT fk_actions_plan_id FOREIGN KEY(plan_id) REFERENCES plans (plan_id)
     )
@@ -287,18 +291,16 @@ MONTH_PARTITION = """
 """
 
 
-def upgrade():
+def upgrade() -> None:
     for statement in TABLES:
         op.execute(statement)
     op.execute("CREATE SEQUENCE send_numbers AS bigint")
     op.execute(APPEND_ONLY)
     op.execute(
-        "CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON trail "
-        "FOR EACH ROW EXECUTE FUNCTION trail_is_append_only()"
+        "CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON trail FOR EACH ROW EXECUTE FUNCTION trail_is_append_only()"
     )
     op.execute(
-        "CREATE TRIGGER no_truncate BEFORE TRUNCATE ON trail "
-        "FOR EACH STATEMENT EXECUTE FUNCTION trail_is_append_only()"
+        "CREATE TRIGGER no_truncate BEFORE TRUNCATE ON trail FOR EACH STATEMENT EXECUTE FUNCTION trail_is_append_only()"
     )
     op.execute(MONTH_PARTITION)
     op.execute("CREATE TABLE trail_default PARTITION OF trail DEFAULT")
@@ -314,7 +316,7 @@ def upgrade():
         )
 
 
-def downgrade():
+def downgrade() -> None:
     for table in (
         "approvals",
         "actions",
