@@ -68,9 +68,7 @@ def _versions(value: str) -> tuple[str, ...]:
     return words
 
 
-def _setting(
-    default: Any, read: Callable[[str], Any], purpose: str, where: str = "", *, secret: bool = False
-) -> Any:
+def _setting(default: Any, read: Callable[[str], Any], purpose: str, where: str = "", *, secret: bool = False) -> Any:
     return field(default=default, metadata={"read": read, "purpose": purpose, "where": where}, repr=not secret)
 
 
@@ -101,6 +99,12 @@ class Settings:
     )
     revpipe_data_dir: Path = _setting(
         Path(".revpipe").absolute(), _path, "the folder of the embedded servers", "any folder of yours"
+    )
+    redis_tls_verify: bool = _setting(
+        True,
+        _flag,
+        "whether the certificate behind a rediss:// URL is checked",
+        "false for Heroku's Key-Value Store, whose certificates are self-signed",
     )
     public_url: str | None = _setting(
         None,
@@ -176,7 +180,18 @@ class Settings:
         url = self.broker_url or self.redis_url
         if url and url.startswith("unix://"):
             return url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
-        return url
+        return self._with_tls(url)
+
+    @property
+    def redis(self) -> str | None:
+        """The URL of the Redis for rates and circuits, with what its certificate needs."""
+        return self._with_tls(self.redis_url)
+
+    def _with_tls(self, url: str | None) -> str | None:
+        """Celery checks no certificate unless told to, redis-py checks each: here both do as the setting says."""
+        if url is None or not url.startswith("rediss://") or "ssl_cert_reqs" in url:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={'required' if self.redis_tls_verify else 'none'}"
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -12,7 +12,7 @@ from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import EffectUnknown, RevpipeError
 from revpipe.outcomes import Outcome
-from revpipe.ports import ActionAdapter, Effect, Order
+from revpipe.ports import ActionAdapter, Order
 from revpipe.services import Services
 from revpipe.work import ACTIONS, Chunk, Claim
 
@@ -88,9 +88,11 @@ def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
     orders = [order_of(row) for row in rows]
     crash_point("before_effect")
     try:
-        answers: Mapping[uuid.UUID, Effect | RevpipeError] = adapter.perform(orders)
+        answers = adapter.perform(orders)
     except RevpipeError as error:
-        answers = {order.action_id: error for order in orders}
+        # Of several orders one may have gone out before the error; of a single one the error itself can tell.
+        sure = error if len(orders) == 1 else outcomes.StillUnsure(error)
+        return {order.action_id: sure for order in orders}
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -112,9 +112,8 @@ def _refusal(tx: Connection, action_id: uuid.UUID) -> str:
     ).first()
     if found is None:
         return f"no approval is asked for action {action_id}; list the open ones with: revpipe approvals list"
-    return (
-        f"action {action_id} was {found.state} already, by {found.decided_by} at {found.decided_at:%Y-%m-%d %H:%M} UTC"
-    )
+    at = found.decided_at.astimezone(UTC)
+    return f"action {action_id} was {found.state} already, by {found.decided_by} at {at:%Y-%m-%d %H:%M} UTC"
 
 
 def _set_state(tx: Connection, action_id: uuid.UUID, state: str, reason: str | None, done_at: datetime | None) -> None:

@@ -38,7 +38,7 @@ def for_keeper(settings: Settings) -> Services:
 def for_worker(settings: Settings, queues: Sequence[str], *, connections: int = 5) -> Services:
     """What a worker of `queues` needs and no more. Raises SettingsError for what it can't work without."""
     require(settings, *needed_settings(tuple(queues)))
-    gate = RedisGate(_gate_client(str(settings.redis_url)), LIMITS)
+    gate = RedisGate(_gate_client(str(settings.redis)), LIMITS)
     providers: list[Provider] = []
     if any(queue.startswith("enrich.") for queue in queues):
         providers = [_make(path, settings, gate) for path in registry.PROVIDERS.values()]

@@ -19,7 +19,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 CONNECT_SECONDS = 5
-STATEMENT_SECONDS = 30
+OPTIONS = "-c timezone=UTC -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+"""No statement and no idle transaction of a frozen worker may hold its locks without end."""
 
 
 class Base(DeclarativeBase):
@@ -32,8 +33,8 @@ class Base(DeclarativeBase):
 def make_engine(url: str, *, pool_size: int = 5, prepared: bool = True) -> Engine:
     """An engine for the ledger at `url`. Opens no connection yet.
 
-    Sessions hold no state that a transaction pooler would lose; `prepared` is off behind such a pooler.
-    The session's time limits come as start-up options, so that a lost peer never holds a worker for ever.
+    Sessions hold no state that a transaction pooler would lose. Behind such a pooler `prepared` is off, and the
+    time limits of the sessions are the pooler's to set.
     """
     return create_engine(
         url,
@@ -47,8 +48,8 @@ def make_engine(url: str, *, pool_size: int = 5, prepared: bool = True) -> Engin
         json_serializer=_to_json,
         json_deserializer=orjson.loads,
         connect_args={
+            **({"options": OPTIONS, "prepare_threshold": 5} if prepared else {"prepare_threshold": None}),
             "connect_timeout": CONNECT_SECONDS,
-            "prepare_threshold": 5 if prepared else None,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,

@@ -83,9 +83,7 @@ def listing(tx: Connection, state: str = "open", limit: int = 50) -> list[dict[s
 
 def show(tx: Connection, letter_id: uuid.UUID) -> dict[str, Any] | None:
     """One letter whole, None if there is none."""
-    row = (
-        tx.execute(text("SELECT * FROM dead_letters WHERE letter_id = :id"), {"id": letter_id}).mappings().first()
-    )
+    row = tx.execute(text("SELECT * FROM dead_letters WHERE letter_id = :id"), {"id": letter_id}).mappings().first()
     return dict(row) if row else None
 
 

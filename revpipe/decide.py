@@ -66,6 +66,7 @@ def run(chunk: Chunk, services: Services) -> Chunk | None:
 
 def _decide(held: Claim, services: Services) -> stage.HandOn:
     cases, failed = _cases(held, services)
+    room = stage.next_has_room(STAGE, held, services)
     now = services.clock.now()
     with transaction(services.engine) as tx:
         _lock_subjects(tx, [case.subject for case in cases])
@@ -79,7 +80,7 @@ def _decide(held: Claim, services: Services) -> stage.HandOn:
             known[case.subject].add(decision.actions)
             decisions.append(decision)
         _store(tx, decisions, services, now)
-        handed = _finish(tx, decisions, held, services, now)
+        handed = _finish(tx, decisions, held, services, now, room=room)
         failures.settle_signals(tx, STAGE, [one for one in failed if one.row["signal_id"] in ours], now)
     return handed
 
@@ -124,9 +125,7 @@ def decide(case: Case, known: Known, services: Services, now: datetime) -> Decis
         action = _action(case, planned, at, services, now)
         earlier = next((one for one in actions if _same(one, action)), None)
         winner, reason = (
-            (earlier["action_id"], "same_rule_and_type")
-            if earlier
-            else known.in_the_way(action, planned.cooldown, now)
+            (earlier["action_id"], "same_rule_and_type") if earlier else known.in_the_way(action, planned.cooldown, now)
         )
         if winner:
             action |= {"state": "suppressed", "suppressed_by": winner, "reason": reason, "done_at": now}
@@ -195,7 +194,13 @@ def _plan(decision: Decision, services: Services, now: datetime) -> dict[str, An
 
 
 def _finish(
-    tx: Connection, decisions: Sequence[Decision], held: Claim, services: Services, now: datetime
+    tx: Connection,
+    decisions: Sequence[Decision],
+    held: Claim,
+    services: Services,
+    now: datetime,
+    *,
+    room: bool,
 ) -> stage.HandOn:
     """Signals with something due go on; the others end here."""
     entries: list[trail.Entry] = []
@@ -203,7 +208,7 @@ def _finish(
         entries.append(_entry(decision, held, services, now))
         entries += [_planned(action) for action in decision.actions]
     onward = [{**one.case.row, "was_priority": one.case.row["priority"]} for one in decisions if one.due]
-    handed = stage.hand_on(tx, STAGE, onward, services, now)
+    handed = stage.hand_on(tx, STAGE, onward, now, room=room)
     for disposition, reason, ids in _ended(decisions):
         dispositions.finish(tx, ids, disposition, reason, now)
     trail.record(tx, now, entries)

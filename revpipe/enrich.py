@@ -117,6 +117,7 @@ def _record(
     failed: Sequence[failures.Failure],
 ) -> stage.HandOn:
     now = services.clock.now()
+    room = stage.next_has_room(STAGE, held, services)
     with transaction(services.engine) as tx:
         ours = set(work.still_held(tx, held))
         broken = {failure.row["signal_id"] for failure in failed}
@@ -130,7 +131,7 @@ def _record(
             priority = _priority(signals[row["signal_id"]], parts, row["priority"], services, now)
             moved.append({**row, "priority": priority, "was_priority": row["priority"]})
             entries.append(_entry(row, parts, priority, held, now))
-        handed = stage.hand_on(tx, STAGE, moved, services, now)
+        handed = stage.hand_on(tx, STAGE, moved, now, room=room)
         trail.record(tx, now, entries)
         failures.settle_signals(tx, STAGE, [one for one in failed if one.row["signal_id"] in ours], now)
     return handed
@@ -141,9 +142,7 @@ def _priority(signal: Signal, parts: Parts, present: str, services: Services, no
     return services.rules.urgency(vocabulary.facts(signal, parts, {}, now), present)
 
 
-def _store(
-    tx: Connection, signals: Mapping[uuid.UUID, Signal], made: Mapping[uuid.UUID, Parts], now: datetime
-) -> None:
+def _store(tx: Connection, signals: Mapping[uuid.UUID, Signal], made: Mapping[uuid.UUID, Parts], now: datetime) -> None:
     rows = [
         {
             "signal_id": key,

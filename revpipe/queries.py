@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 
-def signal_counts(tx: Connection) -> dict[str, int]:
-    """How many signals ended how, and how many are still open by state."""
+def open_signals(tx: Connection) -> dict[str, int]:
+    """How many signals are open, by state: what it costs grows with what is open, not with the ledger."""
     rows = tx.execute(
-        text("SELECT coalesce(disposition, state) AS name, count(*) AS found FROM signals GROUP BY 1 ORDER BY 2 DESC")
+        text("SELECT state AS name, count(*) AS found FROM signals WHERE state <> 'done' GROUP BY 1 ORDER BY 2 DESC")
     )
     return {row.name: row.found for row in rows}
 

@@ -80,9 +80,12 @@ def _careful(stage: str, held: Claim, services: Services, do: Callable[[Claim, S
     return handed
 
 
-def hand_on(
-    tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], services: Services, now: datetime
-) -> HandOn:
+def next_has_room(stage: str, held: Claim, services: Services) -> bool:
+    """Whether the chain may go on: asked before the transaction, so that a slow broker holds up no locks."""
+    return services.dispatcher.room(queue_for(AFTER[stage][1], held.rows[0]["priority"])) > 0
+
+
+def hand_on(tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], now: datetime, *, room: bool) -> HandOn:
     """Put rows behind `stage`: in the chain where their priority is unchanged and the next queue has room.
 
     Each row tells its new `priority`; `was_priority` is the one that this chain runs at. Rows that leave the
@@ -91,12 +94,9 @@ def hand_on(
     state, next_stage = AFTER[stage]
     handed = HandOn()
     groups: dict[tuple[str, bool], list[uuid.UUID]] = {}
-    room: dict[str, bool] = {}
     for row in rows:
         queue = queue_for(next_stage, row["priority"])
-        if queue not in room:
-            room[queue] = services.dispatcher.room(queue) > 0
-        stays = row["priority"] == row["was_priority"] and room[queue]
+        stays = room and row["priority"] == row["was_priority"]
         groups.setdefault((queue, stays), []).append(row["signal_id"])
     for (queue, stays), ids in groups.items():
         values = {

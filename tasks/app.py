@@ -43,7 +43,6 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
         task_send_sent_event=False,
         worker_hijack_root_logger=False,
         worker_soft_shutdown_timeout=15.0,
-        worker_cancel_long_running_tasks_on_connection_loss=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_pool_limit=publishers,

@@ -10,6 +10,7 @@ from revpipe import approvals as approving
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
 from revpipe.story_words import span
+from revpipe.terminal import say
 
 
 @click.group()
@@ -29,14 +30,12 @@ def list_(json_: bool) -> None:
         return
     for row in rows:
         left = span(max(0.0, (row["expires_at"] - now).total_seconds()))
-        click.echo(
-            f"{row['action_id']}  {row['type']}  deal {row['deal_id'] or '-'}  rule {row['rule_id']}  {left} left"
-        )
+        say(f"{row['action_id']}  {row['type']}  deal {row['deal_id'] or '-'}  rule {row['rule_id']}  {left} left")
         for name, value in row["params"].items():
             if value not in (None, ""):
-                click.echo(textwrap.indent(f"{name}: {value}", "    "))
+                say(textwrap.indent(f"{name}: {value}", "    "))
     if not rows:
-        click.echo("nothing waits for approval")
+        say("nothing waits for approval")
 
 
 @approvals.command()
@@ -45,7 +44,7 @@ def list_(json_: bool) -> None:
 def approve(action_id: uuid.UUID, by: str) -> None:
     """Let an action be carried out."""
     with ledger() as services:
-        click.echo(approving.approve(services, action_id, by))
+        say(approving.approve(services, action_id, by))
 
 
 @approvals.command()
@@ -55,4 +54,4 @@ def approve(action_id: uuid.UUID, by: str) -> None:
 def reject(action_id: uuid.UUID, by: str, reason: str | None) -> None:
     """End an action without effect."""
     with ledger() as services:
-        click.echo(approving.reject(services, action_id, by, reason))
+        say(approving.reject(services, action_id, by, reason))

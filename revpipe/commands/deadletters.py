@@ -8,6 +8,7 @@ from revpipe import dead_letters
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
 from revpipe.story_words import clock
+from revpipe.terminal import say
 
 
 @click.group()
@@ -27,12 +28,12 @@ def list_(json_: bool, limit: int) -> None:
         return
     for row in rows:
         times = f" ({row['times']} times)" if row["times"] > 1 else ""
-        click.echo(
+        say(
             f"{row['letter_id']}  {clock(row['last_at'])}  {row['stage']:<8} {row['source'] or '-':<8}"
             f" {row['reason']}{times}: {row['error'].splitlines()[0][:100]}"
         )
     if not rows:
-        click.echo("no open dead letters")
+        say("no open dead letters")
 
 
 @deadletters.command()
@@ -51,4 +52,4 @@ def show(letter_id: uuid.UUID, json_: bool) -> None:
         return
     for name, value in letter.items():
         if value not in (None, {}, ""):
-            click.echo(f"{name}: {value}")
+            say(f"{name}: {value}")

@@ -5,6 +5,7 @@ import click
 from revpipe import queries
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
+from revpipe.terminal import say
 
 
 @click.command()
@@ -16,11 +17,11 @@ def queues(json_: bool) -> None:
     if json_:
         as_json(rows)
         return
-    click.echo(f"{'queue':<28}{'due':>8}{'sent':>8}{'claimed':>9}{'later':>8}{'oldest s':>10}")
+    say(f"{'queue':<28}{'due':>8}{'sent':>8}{'claimed':>9}{'later':>8}{'oldest s':>10}")
     for row in rows:
-        click.echo(
+        say(
             f"{row['queue']:<28}{row['due']:>8}{row['sent']:>8}{row['claimed']:>9}{row['later']:>8}"
             f"{row['oldest_s'] or 0:>10.1f}"
         )
     if not rows:
-        click.echo("nothing waits")
+        say("nothing waits")

@@ -6,6 +6,7 @@ from revpipe import queries
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
 from revpipe.story_words import clock
+from revpipe.terminal import say
 
 
 @click.command()
@@ -20,10 +21,10 @@ def signals(limit: int, deal: str | None, json_: bool) -> None:
         as_json(rows)
         return
     for row in rows:
-        click.echo(
+        say(
             f"{row['signal_id']}  {clock(row['received_at'])}  {row['event']:<28}"
             f" {'deal ' + row['deal_id'] if row['deal_id'] else '-':<20} {row['disposition'] or row['state']}"
             f"{' (' + row['reason'] + ')' if row['reason'] else ''}"
         )
     if not rows:
-        click.echo("no signals yet")
+        say("no signals yet")

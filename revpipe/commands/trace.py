@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from revpipe import queries, trace_view
 from revpipe.commands.context import ledger
 from revpipe.db import transaction
+from revpipe.terminal import say
 
 MOST = 20
 
@@ -36,9 +37,9 @@ def trace(id_: str, limit: int, *, json_: bool) -> None:
             raise Unknown(_why_none(tx, id_.strip()))
         stories = [queries.story(tx, signal_id) for signal_id in found[:limit]]
     if json_:
-        click.echo(json.dumps(stories, default=_plain, indent=2))
+        say(json.dumps(stories, default=_plain, indent=2))
     else:
-        click.echo("\n\n".join("\n".join(trace_view.lines(story)) for story in stories))
+        say("\n\n".join("\n".join(trace_view.lines(story)) for story in stories))
     if len(found) > limit:
         click.echo(f"\n{len(found) - limit} newer signals are left out; see them with --limit {len(found)}", err=True)
 

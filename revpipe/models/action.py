@@ -30,8 +30,8 @@ OPEN = ("planned", "awaiting_approval", "ready", "running", "unknown")
 class Action(WorkItem, Base):
     """One effect: one row, one claim, one key. `suppressed_by` names the action that stood in its way.
 
-    `maybe_done` is set from the moment a try begins until its outcome is known, so that a try after a crash
-    looks for the effect first.
+    `maybe_done` is set from just before a call to the vendor until its outcome is known, so that a try after a
+    crash looks for the effect first.
     """
 
     __tablename__ = "actions"

@@ -14,9 +14,7 @@ def to_current(record: Mapping[str, Any]) -> dict[str, Any]:
     """`record` in the newest shape. Raises BadPayload for a version that this release does not know."""
     version = record.get("schema_version")
     if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
-        raise BadPayload(
-            "unknown_schema_version", f"version {version!r}; this release knows 1 to {SCHEMA_VERSION}"
-        )
+        raise BadPayload("unknown_schema_version", f"version {version!r}; this release knows 1 to {SCHEMA_VERSION}")
     current = dict(record)
     for step in range(version, SCHEMA_VERSION):
         current = STEPS[step](current)

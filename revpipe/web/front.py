@@ -11,9 +11,9 @@ blueprint = Blueprint("front", __name__)
 
 @blueprint.get("/")
 def front() -> Response:
-    """Counts of signals by state and disposition as plain text; no customer data, so it needs no sign-in."""
+    """Counts of open signals as plain text; no customer data, so it needs no sign-in."""
     with transaction(services().engine) as tx:
-        counts = queries.signal_counts(tx)
-    lines = ["revpipe", "", *(f"{count:>8}  {name}" for name, count in counts.items())]
+        counts = queries.open_signals(tx)
+    lines = ["revpipe", "", "open signals", *(f"{count:>8}  {name}" for name, count in counts.items())]
     lines += ["", "/healthz  this process   /readyz  database, broker, keeper"]
     return Response("\n".join(lines) + "\n", mimetype="text/plain")

@@ -182,7 +182,7 @@ def url_of(pair: Lease, database: str) -> str:
 def execute_sql(url: str, *statements: str) -> None:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         for statement in statements:
-            connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement))
 
 
 def _database(pair: Lease, template: str) -> Iterator[str]:

@@ -47,12 +47,12 @@ def test_messages_hold_ids_and_numbers_in_the_order_of_their_falling_due(
         "send": stored[0]["send_no"],
         "ids": [str(row["signal_id"]) for row in stored],
     }
-    assert str(first.correlation_id) not in broker.lindex("enrich.standard", 0)
+    assert str(first.correlation_id) not in str(broker.lindex("enrich.standard", 0))
 
 
 def test_a_message_of_one_delivery_carries_its_correlation_id(services: Services, broker: redis.Redis) -> None:
     receipt = put(services, call("a"), call("b", "d2"))
-    headers = json.loads(broker.lindex("enrich.standard", 0))["headers"]
+    headers = json.loads(str(broker.lindex("enrich.standard", 0)))["headers"]
     assert headers["revpipe_cid"] == str(receipt.correlation_id)
 
 

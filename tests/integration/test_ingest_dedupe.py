@@ -191,7 +191,7 @@ def test_a_fault_of_ours_keeps_the_delivery(services: Services) -> None:
     class Broken(FakeSource):
         """Has a bug."""
 
-        def normalise(self, delivery: Delivery) -> list[Accepted]:  # type: ignore[override]
+        def normalise(self, delivery: Delivery) -> list[Accepted]:
             raise ZeroDivisionError("a bug of ours")
 
     receipt = ingest.receive(Broken(), request_of(services, b"[1]"), services)

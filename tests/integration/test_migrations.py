@@ -76,7 +76,7 @@ def test_models_and_migrations_tell_the_same(database_url: str) -> None:
         context = MigrationContext.configure(
             connection, opts={"include_name": ours, "compare_type": True, "compare_server_default": True}
         )
-        assert revpipe.models.SignalRow.__table__.metadata is Base.metadata
+        assert revpipe.models.SignalRow.metadata is Base.metadata
         assert compare_metadata(context, Base.metadata) == []
         assert {"trail_default", "deliveries_default"} <= partitions
     engine.dispose()

@@ -138,9 +138,7 @@ def test_v2_vectors(secret, method, uri, body, expected):
         ),
         pytest.param(SECRET, PUBLIC_URL + TARGET, STAGE_CHANGED, TIMESTAMP, R3, id="R-3"),
         pytest.param(SECRET, PUBLIC_URL + TARGET, UMLAUTS, TIMESTAMP, R4, id="R-4"),
-        pytest.param(
-            SECRET, PUBLIC_URL + TARGET + "?tenant=acme:eu/1&x=(a)&n=a%20b", b"[]", TIMESTAMP, R5, id="R-5"
-        ),
+        pytest.param(SECRET, PUBLIC_URL + TARGET + "?tenant=acme:eu/1&x=(a)&n=a%20b", b"[]", TIMESTAMP, R5, id="R-5"),
         pytest.param(SECRET, PUBLIC_URL + TARGET + ESCAPED, b"[]", TIMESTAMP, R6, id="R-6"),
     ],
 )

@@ -26,9 +26,7 @@ def units(text):
 
 
 def test_header_text_fields_link_and_key_in_this_order():
-    found = alert(
-        fields={"Stage": "Negotiation", "Amount": 50000.0}, link="https://app.example.com/deals/1?a=1&b=2"
-    )
+    found = alert(fields={"Stage": "Negotiation", "Amount": 50000.0}, link="https://app.example.com/deals/1?a=1&b=2")
     assert [block["type"] for block in found] == ["header", "section", "section", "section", "context"]
     assert found[0]["text"] == {"type": "plain_text", "text": "Deal slipped", "emoji": False}
     assert [field["text"] for field in found[2]["fields"]] == ["Stage\nNegotiation", "Amount\n50,000"]

@@ -26,9 +26,7 @@ def test_their_trouble_is_ambiguous_for_a_post_but_not_for_a_read(code):
     assert not said(code, safe=True).ambiguous
 
 
-@pytest.mark.parametrize(
-    "code", ["invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"]
-)
+@pytest.mark.parametrize("code", ["invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"])
 def test_bad_tokens_are_refused_credentials(code):
     assert type(said(code)) is CredentialsRefused
 
