@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -41,6 +41,8 @@ class StillUnsure:
     looked: bool = False
 
 
+SETTLING: Final = "settling"
+
 Outcome = Effect | Found | NotYet | StillUnsure | RevpipeError
 
 
@@ -62,13 +64,11 @@ def record(held: Claim, found: Mapping[uuid.UUID, Outcome], services: Services) 
 def stop_exhausted(tx: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:
     """Leave actions that were claimed too often without any outcome to a person; return the others."""
     good = []
-    ended = []
     for row in rows:
         if row["attempts"] <= QUEUES[row["queue"]].attempts:
             good.append(row)
         else:
             _unknown(tx, row, failures.TooManyAttempts("every try ended without an outcome"), now)
-            ended.append(row["signal_id"])
     return good
 
 
@@ -84,7 +84,7 @@ def _write(tx: Connection, row: Mapping[str, Any], outcome: Outcome, held: Claim
         _unknown(tx, row, outcome, now)
         return False
     if isinstance(outcome, NotYet):
-        _again(tx, row, outcome.until, "settling", None, now, maybe_done=True)
+        _again(tx, row, outcome.until, SETTLING, None, now, maybe_done=True)
         return False
     return _failed(tx, row, outcome, now)
 
@@ -143,7 +143,8 @@ def _again(
     if called:
         # A call that broke off may have had its effect until its very end: the settle time runs from there.
         values["tried_at"] = now
-    if parked or reason == RateLimited.code:
+    # To wait, for a vendor, for its rate or for an effect to show, is no failure: it burns no attempt.
+    if parked or reason in (RateLimited.code, SETTLING):
         values["attempts"] = max(0, row["attempts"] - 1)
     work.postpone(tx, ACTIONS, [row["action_id"]], due, values)
     detail = _trouble(row, reason, error) | {"wait_s": round((due - now).total_seconds(), 1)}

@@ -9,7 +9,8 @@ from revpipe.db import Base
 
 
 class Lease(Base):
-    """Who has a duty and until when; `marks` is when its last round ended."""
+    """Who has a duty and until when; `round_at` is when its last round began,
+    `epoch` the broker's life that it has seen."""
 
     __tablename__ = "leases"
 

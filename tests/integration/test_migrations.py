@@ -82,6 +82,17 @@ def test_models_and_migrations_tell_the_same(database_url: str) -> None:
     engine.dispose()
 
 
+def test_keepers_that_make_the_same_partitions_at_once_do_not_break_each_other(database_url: str) -> None:
+    engine = make_engine(database_url)
+
+    def make(_: int) -> int:
+        with transaction(engine) as connection:
+            return migrate.ensure_partitions(connection, datetime(2051, 5, 1, tzinfo=UTC))
+
+    assert sum(at_once(5, make)) == 10
+    engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("now", "months"),
     [
