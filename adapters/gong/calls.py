@@ -19,9 +19,7 @@ KINDS: Final = {
 """A CRM's name for an object, in lower case, and ours. Gong passes on each CRM's own words."""
 
 # The whole URL, not only its host: people will click it, and browsers read a backslash as a slash.
-_GONG_URL: Final = re.compile(
-    r"https://(?:[a-z0-9-]+\.)*gong\.io(?::443)?(?:[/?#][^\s\\<>\"'|`\x00-\x20\x7f]*)?", re.I
-)
+_GONG_URL: Final = re.compile(r"https://(?:[a-z0-9-]+\.)*gong\.io(?::443)?(?:[/?#][^\s\\<>\"'|`\x00-\x20\x7f]*)?", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +157,7 @@ def _objects(holder: dict[str, Any]) -> list[dict[str, str | None]]:
 
 
 def _ids(crm: list[dict[str, str | None]], kind: str) -> list[str]:
-    return list(
-        dict.fromkeys(item["object_id"] for item in crm if item["object_type"] == kind and item["object_id"])
-    )
+    return list(dict.fromkeys(item["object_id"] for item in crm if item["object_type"] == kind and item["object_id"]))
 
 
 def _contact(call: dict[str, Any]) -> str | None:

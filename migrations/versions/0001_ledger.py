@@ -127,7 +127,9 @@ TABLES = (
         worker TEXT,
         CONSTRAINT pk_signals PRIMARY KEY (signal_id),
         CONSTRAINT ck_signals_state CHECK (state IN ('received', 'enriched', 'decided', 'parked', 'waiting', 'done')),
-        CONSTRAINT ck_signals_disposition CHECK (disposition IN ('dead_lettered', 'acted', 'rejected', 'expired', 'suppressed', 'coalesced', 'nothing_due')),
+        CONSTRAINT ck_signals_disposition CHECK (disposition IN (
+            'dead_lettered', 'acted', 'rejected', 'expired', 'suppressed', 'coalesced', 'nothing_due'
+        )),
         CONSTRAINT ck_signals_done_has_disposition CHECK ((state = 'done') = (disposition IS NOT NULL))
     )
     """,

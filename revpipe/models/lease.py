@@ -9,8 +9,10 @@ from revpipe.db import Base
 
 
 class Lease(Base):
-    """Who has a duty and until when; `round_at` is when its last round began,
-    `epoch` the broker's life that it has seen."""
+    """Who has a duty and until when.
+
+    `round_at` is when its last round began, `epoch` the life of the broker that it has seen.
+    """
 
     __tablename__ = "leases"
 

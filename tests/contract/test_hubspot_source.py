@@ -595,9 +595,7 @@ def test_another_property_value_or_object_gives_another_id(pairs):
 @given(merged=st.lists(NUMBERS, min_size=1, max_size=5, unique=True), data=st.data())
 def test_the_order_of_merged_records_does_not_matter(merged, data):
     shuffled = data.draw(st.permutations(merged))
-    first, second = (
-        one(event("deal.merge", primaryObjectId=1, mergedObjectIds=ids)) for ids in (merged, shuffled)
-    )
+    first, second = (one(event("deal.merge", primaryObjectId=1, mergedObjectIds=ids)) for ids in (merged, shuffled))
     assert first.signal.signal_id == second.signal.signal_id
 
 

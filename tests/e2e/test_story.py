@@ -101,5 +101,5 @@ def test_trace_finds_a_story_by_every_id_and_tells_it_in_under_thirty_lines(runn
 
 def test_trace_of_an_id_that_nobody_knows_fails_with_a_sentence(running: System) -> None:
     done = run(running.ledger.urls, "trace", "999999999999")
-    assert done.returncode == 1
-    assert re.search(r"knows no .*'999999999999'", done.stderr)
+    assert done.returncode == 2
+    assert re.search(r"knows no .*999999999999", done.stderr)
