@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import redis
@@ -21,12 +21,12 @@ def all_text(url: str) -> str:
 def _values(broker: Any, key: bytes) -> Iterator[bytes]:
     """The values under one key; none if it went away meanwhile. Raises KeyError for a type not met before."""
     kind = broker.type(key)
-    readers = {
+    readers: dict[bytes, Callable[[], Iterable[bytes]]] = {
         b"string": lambda: [broker.get(key) or b""],
         b"list": lambda: broker.lrange(key, 0, -1),
         b"set": lambda: broker.smembers(key),
         b"zset": lambda: broker.zrange(key, 0, -1),
         b"hash": lambda: [piece for pair in broker.hgetall(key).items() for piece in pair],
-        b"none": list,
+        b"none": lambda: [],
     }
     yield from readers[kind]()

@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from adapters.sandbox import wire
+from adapters.sandbox import signing, wire
 from tests.e2e.chunked import post_chunked
 from tests.e2e.conftest import System
-from tests.e2e.crm_side import hubspot_headers, signing
+from tests.e2e.crm_side import hubspot_headers
 
 LIMIT: Final = 1_000_000
 GOOD_EVENT: Final = b'"portalId":24681357,"occurredAt":%d,"subscriptionType":"deal.propertyChange"'
