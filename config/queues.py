@@ -41,7 +41,6 @@ class Queue:
 
 
 _CHUNK: Final = {"immediate": 1, "high": 10, "standard": 50, "low": 100}
-_PROCESS: Final = {"enrich": "enrich", "decide": "decide", "execute": "decide"}
 
 
 def _stage_queue(stage: str, priority: str) -> Queue:
@@ -49,7 +48,7 @@ def _stage_queue(stage: str, priority: str) -> Queue:
         name=f"{stage}.{priority}",
         task=stage,
         priority=priority,
-        process=_PROCESS[stage],
+        process=stage,
         chunk=_CHUNK[priority],
         depth=16 if priority in URGENT else 8,
         attempts=8 if stage == "enrich" else 5,
@@ -79,7 +78,7 @@ QUEUES: Final[dict[str, Queue]] = {
     for queue in (
         *(_stage_queue(stage, priority) for stage in STAGES for priority in PRIORITIES),
         *(_action_queue(adapter, priority) for adapter in OUTBOUND for priority in PRIORITIES),
-        Queue("maintenance", "maintenance", "low", "decide", 1, 8, 3, 5.0, 300.0, 300.0),
+        Queue("maintenance", "maintenance", "low", "execute", 1, 8, 3, 5.0, 300.0, 300.0),
     )
 }
 
@@ -97,25 +96,28 @@ def queue_for(stage: str, priority: str, adapter: str | None = None) -> str:
 
 
 def select(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The queues that `words` mean: a queue's name, a prefix (`enrich`), a process type, a priority, or `all`.
+    """The queues that `words` mean: a process type (`execute`), a priority, a queue, a prefix, or `all`.
 
-    A word with a minus in front takes its queues away again. Raises ValueError for a word that means nothing.
+    A process type wins over a prefix: `execute` is the stage's own queues, `execute.slack` those of one adapter. A
+    word with a minus in front takes its queues away again. Raises ValueError for a word that means nothing.
     """
     chosen: dict[str, None] = {}
     for signed in words:
-        word = signed.removeprefix("-")
-        hits = [
-            name
-            for name, queue in QUEUES.items()
-            if word in ("all", name) or name.startswith(word + ".") or word in (queue.process, queue.priority)
-        ]
+        hits = _meant(signed.removeprefix("-"))
         if not hits:
-            raise ValueError(f"no queue is named {word!r}; there are: {', '.join(QUEUES)}")
+            raise ValueError(f"no queue is named {signed.removeprefix('-')!r}; there are: {', '.join(QUEUES)}")
         if signed.startswith("-"):
             chosen = {name: None for name in chosen if name not in hits}
         else:
             chosen.update(dict.fromkeys(hits))
     return tuple(chosen)
+
+
+def _meant(word: str) -> list[str]:
+    if word == "all":
+        return list(QUEUES)
+    by_type = [name for name, queue in QUEUES.items() if word in (queue.process, queue.priority)]
+    return by_type or [name for name in QUEUES if name == word or name.startswith(word + ".")]
 
 
 def needed_settings(queues: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ import redis
 
 from config.queues import OUTBOUND, needed_settings
 from config.settings import Settings, require
-from revpipe import action_policy, context_needs, crash, rules
+from revpipe import action_policy, context_needs, crash
 from revpipe.clock import SystemClock
 from revpipe.db import make_engine
 from revpipe.errors import Misconfigured, Permanent, RevpipeError
 from revpipe.gate import LIMITS, RedisGate
 from revpipe.ports import ActionAdapter, Provider, Source
+from revpipe.rules import book as rules
 from revpipe.services import Services
 
 from adapters import registry  # isort: skip

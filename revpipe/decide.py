@@ -9,24 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from revpipe import (
-    contexts,
-    dispositions,
-    failures,
-    plan_history,
-    rule_versions,
-    schemas,
-    stage,
-    trail,
-    vocabulary,
-    work,
-)
+from revpipe import contexts, dispositions, failures, plan_history, rule_versions, schemas, stage, trail, work
 from revpipe.db import transaction
 from revpipe.errors import RevpipeError
 from revpipe.models import Action, Plan
 from revpipe.plan_history import Known
 from revpipe.ports import Parts
-from revpipe.rules import Evaluation, PlannedAction
+from revpipe.rules import vocabulary
+from revpipe.rules.book import Evaluation, PlannedAction
 from revpipe.services import Services
 from revpipe.signals import Signal, stable_id
 from revpipe.work import Chunk, Claim

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from revpipe import cached_parts, call_history, contexts, failures, schemas, stage, trail, vocabulary, work
+from revpipe import cached_parts, call_history, contexts, failures, schemas, stage, trail, work
 from revpipe.db import transaction
 from revpipe.errors import RevpipeError, Transient
 from revpipe.models import Context
 from revpipe.ports import Part, Parts, Provider
+from revpipe.rules import vocabulary
 from revpipe.services import Services
 from revpipe.signals import Signal
 from revpipe.work import Chunk, Claim

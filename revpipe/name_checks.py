@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from revpipe.cel_text import Token
-from revpipe.fields import FIELDS, ITEM_KEYS
+from revpipe.rules.cel_text import Token
+from revpipe.rules.fields import FIELDS, ITEM_KEYS
 
 FUNCTIONS: Final = ("size", "int", "double", "string", "timestamp", "duration")
 MACROS: Final = ("exists", "all", "exists_one", "filter", "map")

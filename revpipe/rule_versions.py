@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from revpipe.models import RuleVersion
-from revpipe.rules import RuleBook
+from revpipe.rules.book import RuleBook
 
 
 def remember(tx: Connection, rules: RuleBook) -> None:

@@ -9,7 +9,7 @@ from config.settings import Settings
 from revpipe.action_policy import ActionPolicy
 from revpipe.context_needs import ContextNeeds
 from revpipe.ports import ActionAdapter, Clock, Dispatcher, Provider, Source
-from revpipe.rules import RuleBook
+from revpipe.rules.book import RuleBook
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import click
 from revpipe import approvals as approving
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
-from revpipe.story_words import span
+from revpipe.story.words import span
 from revpipe.terminal import say
 
 

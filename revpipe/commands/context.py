@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from config.settings import Settings, load
-from revpipe import embedded, migrate
+from revpipe import migrate
 from revpipe.bootstrap import for_keeper
+from revpipe.embedded import client as embedded
 from revpipe.services import Services
 
 

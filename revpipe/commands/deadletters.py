@@ -7,7 +7,7 @@ import click
 from revpipe import dead_letters
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
-from revpipe.story_words import clock
+from revpipe.story.words import clock
 from revpipe.terminal import say
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from config.settings import load
-from revpipe import demo_story
 from revpipe.commands.up import PORT, standing
+from revpipe.local import demo_story
 
 
 @click.command()

@@ -34,8 +34,8 @@ def web(host: str, port: int, processes: int) -> None:
 def worker(queues: tuple[str, ...], concurrency: int) -> None:
     """Work QUEUES, all of them if none is named.
 
-    A word is a queue (enrich.high), a stage (enrich), a prefix (execute.slack), a priority (immediate) or a
-    process type of the queue table (act). A word with a minus in front takes queues away (all -immediate).
+    A word is a process type of the queue table (enrich, decide, execute, act), a queue (enrich.high), a prefix
+    (execute.slack) or a priority (immediate). A word with a minus in front takes queues away: -- all -immediate
     """
     try:
         chosen = select(queues or ("all",))

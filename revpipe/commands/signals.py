@@ -5,7 +5,7 @@ import click
 from revpipe import queries
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
-from revpipe.story_words import clock
+from revpipe.story.words import clock
 from revpipe.terminal import say
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import click
 from sqlalchemy import Connection, text
 
-from revpipe import queries, trace_view
+from revpipe import queries
 from revpipe.commands.context import ledger
 from revpipe.db import transaction
+from revpipe.story import view as trace_view
 from revpipe.terminal import say
 
 MOST = 20

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from config.settings import Settings, SettingsError, load
-from revpipe import formation
-from revpipe.formation import Formation
+from revpipe.local import formation
+from revpipe.local.formation import Formation
 
 PORT = click.IntRange(0, 65_535)
 

@@ -43,8 +43,8 @@ def test_only_settings_reads_the_environment() -> None:
     hands_on = {
         "config/settings.py",  # The one reader.
         "revpipe/commands/processes.py",  # Tells the module that it runs in its own process where the servers are.
-        "revpipe/demo_story.py",  # Keys for the player.
-        "revpipe/formation.py",  # Addresses for the children.
+        "revpipe/local/demo_story.py",  # Keys for the player.
+        "revpipe/local/formation.py",  # Addresses for the children.
         "revpipe/lifeline.py",  # A pipe's number, inherited from the parent.
         "adapters/sandbox/play.py",  # May import nothing of ours.
     }

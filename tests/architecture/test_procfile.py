@@ -8,8 +8,8 @@ import pytest
 from project_files import ROOT
 
 from config.queues import PRIORITIES, QUEUES, URGENT, select
-from revpipe import formation
 from revpipe.cli import cli
+from revpipe.local import formation
 
 LINES = dict(
     line.split(": ", 1) for line in (ROOT / "Procfile").read_text(encoding="utf-8").splitlines() if line.strip()

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from adapters.sandbox.control_client import Control
 from adapters.sandbox.signing import hubspot_headers
-from revpipe.embedded import Lease
+from revpipe.embedded.client import Lease
 
 BATCH = 100
 FIRST_CONTACT = 700_000_000_001

@@ -10,8 +10,8 @@ import pytest
 
 from adapters.sandbox import hubspot_account, signing
 from adapters.sandbox.server import SandboxServer
-from revpipe.embedded import wait_stopped
-from revpipe.sockets import free_port
+from revpipe.embedded.client import wait_stopped
+from revpipe.local.sockets import free_port
 from tests.e2e.crm_side import CHANNEL, OTHER_OWNER, OWNER, USER, Doorstep, Vendors
 from tests.e2e.ledger_view import LedgerView
 from tests.e2e.processes import left_over, process, until

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from revpipe.db import make_engine, transaction
-from revpipe.embedded import Lease
+from revpipe.embedded.client import Lease
 from tests.e2e.processes import until
 
 Row = dict[str, Any]

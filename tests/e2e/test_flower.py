@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.sandbox import wire
-from revpipe.sockets import free_port
+from revpipe.local.sockets import free_port
 from tests.e2e.broker_view import all_text
 from tests.e2e.conftest import System
 from tests.e2e.crm_side import competitor

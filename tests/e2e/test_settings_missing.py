@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sandbox import wire
-from revpipe.sockets import free_port
+from revpipe.local.sockets import free_port
 from tests.e2e.conftest import System
 from tests.e2e.crm_side import Doorstep
 from tests.e2e.processes import process, run, until

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.sandbox import wire
 from config.queues import PRIORITIES
-from revpipe.sockets import free_port
+from revpipe.local.sockets import free_port
 from tests.e2e.broker_view import all_text
 from tests.e2e.crm_side import Doorstep, Vendors, competitor
 from tests.e2e.ledger_view import LedgerView, Row

@@ -14,12 +14,12 @@ from sqlalchemy.engine import make_url
 
 from config.settings import Settings
 from revpipe import bootstrap, context_needs, migrate
-from revpipe import rules as rule_file
 from revpipe.action_policy import ActionPolicy
 from revpipe.db import Base, make_engine
-from revpipe.embedded import Lease, servers, wait_stopped
+from revpipe.embedded.client import Lease, servers, wait_stopped
 from revpipe.ports import ActionAdapter, Provider
-from revpipe.rules import RuleBook
+from revpipe.rules import book as rule_file
+from revpipe.rules.book import RuleBook
 from revpipe.services import Services
 from tasks import dispatch
 from tests.integration.ledger_fixtures import FakeAdapter, FakeProvider, MovableClock

@@ -14,13 +14,13 @@ import psycopg
 import pytest
 from kombu import Connection  # type: ignore[attr-defined]
 
-from revpipe.embedded import Lease, wait_stopped
+from revpipe.embedded.client import Lease, wait_stopped
 
 _ROOT = Path(__file__).parents[2]
 _HOLD = """
 import sys
 from pathlib import Path
-from revpipe.embedded import Lease
+from revpipe.embedded.client import Lease
 with Lease(Path(sys.argv[1])) as lease:
     print(lease.database_url, flush=True)
     sys.stdin.read()
@@ -29,7 +29,7 @@ _CYCLE = """
 import random, sys, time
 from pathlib import Path
 import psycopg
-from revpipe.embedded import Lease
+from revpipe.embedded.client import Lease
 chance = random.Random(int(sys.argv[2]))
 for _ in range(int(sys.argv[3])):
     with Lease(Path(sys.argv[1])) as lease:
@@ -90,7 +90,7 @@ def broker_answers(url: str) -> bool:
 
 def supervisors(folder: Path) -> list[psutil.Process]:
     """The supervisors of a data folder."""
-    words = {"revpipe.supervisor", str(folder.resolve())}
+    words = {"revpipe.embedded.supervisor", str(folder.resolve())}
     found = psutil.process_iter(["cmdline"])
     return [process for process in found if words <= set(process.info["cmdline"] or ())]
 

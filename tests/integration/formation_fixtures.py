@@ -14,7 +14,7 @@ from threading import Thread
 
 import psutil
 
-from revpipe.embedded import wait_stopped
+from revpipe.embedded.client import wait_stopped
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from revpipe import rules
+from revpipe.rules import book as rules
 
 TYPES: Final = dict.fromkeys(("create_task", "send_alert", "update_crm", "draft_followup"))
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from revpipe import decide
 from revpipe.db import transaction
 from revpipe.models import Action
-from revpipe.rules import RuleBook
+from revpipe.rules.book import RuleBook
 from revpipe.services import Services
 from revpipe.signals import stable_id
 from revpipe.work import Chunk

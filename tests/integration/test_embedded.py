@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from revpipe.embedded import Lease, servers, wait_stopped
+from revpipe.embedded.client import Lease, servers, wait_stopped
 from tests.integration.embedded_fixtures import (
     all_gone,
     ask,

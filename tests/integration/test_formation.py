@@ -78,7 +78,7 @@ def test_killed_it_leaves_nothing_and_starts_anew(folder: Path) -> None:
         assert within(PATIENCE, lambda: not users_of(folder)), users_of(folder)
     with started(*UP, str(folder)) as up:
         up.word("ready")
-        (supervisor,) = [one for one in users_of(folder) if "revpipe.supervisor" in one.cmdline()]
+        (supervisor,) = [one for one in users_of(folder) if "revpipe.embedded.supervisor" in one.cmdline()]
         supervisor.kill()
         assert up.ends() == 1
         assert within(PATIENCE, lambda: "embedded PostgreSQL and Valkey are gone" in up.said()), up.said()

@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from revpipe import samples
-from revpipe.fields import EVENTS, FIELDS
-from revpipe.rules import Evaluation
+from revpipe.rules import samples
+from revpipe.rules.book import Evaluation
+from revpipe.rules.fields import EVENTS, FIELDS
 
 
 def facts(event: str = "deal.stage_changed", urgency: str = "standard", **deal: Any) -> dict[str, Any]:

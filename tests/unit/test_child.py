@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from revpipe import child as children
-from revpipe.child import Child
+from revpipe.local import child as children
+from revpipe.local.child import Child
 
 FAILS = ("json.tool", "/nonexistent/no.json")
 """A module of the standard library that says what is wrong and ends with an exit code that is not 0."""

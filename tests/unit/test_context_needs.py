@@ -7,7 +7,7 @@ import pytest
 
 from revpipe import context_needs
 from revpipe.errors import Misconfigured
-from revpipe.fields import EVENTS
+from revpipe.rules.fields import EVENTS
 from tests.unit.test_signals import a_signal
 
 SHIPPED = (Path(__file__).parents[2] / "config" / "sources.yaml").read_text(encoding="utf-8")

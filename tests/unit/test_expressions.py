@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from revpipe import samples
-from revpipe.expression_checks import condition_faults
-from revpipe.expressions import Term, terms
+from revpipe.rules import samples
+from revpipe.rules.expression_checks import condition_faults
+from revpipe.rules.expressions import Term, terms
 
 
 def held(condition: str, **fields: Any) -> bool | None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from revpipe.errors import Misconfigured, Permanent
-from revpipe.rules import RuleBook, load
+from revpipe.rules.book import RuleBook, load
 from tests.unit.rule_facts import any_facts, check_answer, facts
 
 TYPES = dict.fromkeys(("create_task", "send_alert"))

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from revpipe import action_policy, rule_docs, rules
-from revpipe.fields import EVENTS
-from revpipe.rules import RuleBook
+from revpipe import action_policy
+from revpipe.rules import book as rules
+from revpipe.rules import manual as rule_docs
+from revpipe.rules.book import RuleBook
+from revpipe.rules.fields import EVENTS
 from tests.unit.rule_facts import any_facts, check_answer, facts
 
 ROOT = Path(__file__).parents[2]
@@ -265,4 +267,4 @@ def test_no_event_fires_an_action_when_nothing_is_known(event: str) -> None:
 
 def test_the_manual_is_current() -> None:
     written = (ROOT / "docs/rules.md").read_text("utf-8")
-    assert written == rule_docs.page(shipped()), "run: python -m revpipe.rule_docs"
+    assert written == rule_docs.page(shipped()), "run: python -m revpipe.rules.manual"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revpipe import samples
-from revpipe.fields import FIELDS
-from revpipe.template_filters import MAX_ITEMS, MAX_TEXT
-from revpipe.templates import compile_params, param_faults, template_faults
+from revpipe.rules import samples
+from revpipe.rules.fields import FIELDS
+from revpipe.rules.template_filters import MAX_ITEMS, MAX_TEXT
+from revpipe.rules.templates import compile_params, param_faults, template_faults
 
 HOSTILE = (
     "{{ 7 * 7 }}",

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from revpipe import story_words, trace_view
+from revpipe.story import view as trace_view
+from revpipe.story import words as story_words
 
 START = datetime(2026, 3, 5, 9, 0, 0, tzinfo=UTC)
 TASK, ALERT, WINNER = (uuid.UUID(int=number) for number in (1, 2, 3))

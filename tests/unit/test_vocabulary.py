@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from revpipe.fields import EVENTS, FIELDS
 from revpipe.ports import Part
+from revpipe.rules.fields import EVENTS, FIELDS
+from revpipe.rules.vocabulary import facts, shape
 from revpipe.signals import Signal
-from revpipe.vocabulary import facts, shape
 
 NOW = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
 

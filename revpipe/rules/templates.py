@@ -13,9 +13,9 @@ from jinja2 import ChainableUndefined, nodes
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from revpipe import samples
 from revpipe.name_checks import field_fault, guess
-from revpipe.template_filters import FILTERS, MAX_TEXT, bounded, shown
+from revpipe.rules import samples
+from revpipe.rules.template_filters import FILTERS, MAX_TEXT, bounded, shown
 
 Renderer = Callable[[Mapping[str, Any]], Any]
 MAX_SOURCE: Final = 10_000

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from revpipe.embedded_places import Places
+from revpipe.embedded.places import Places
 from revpipe.errors import Misconfigured
 
 START_SECONDS: Final = 120.0
@@ -177,7 +177,7 @@ def _launch(data: Path, deadline: float) -> str:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "revpipe.supervisor", str(data)],
+            [sys.executable, "-m", "revpipe.embedded.supervisor", str(data)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

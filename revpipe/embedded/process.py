@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from revpipe.embedded_places import Places
+from revpipe.embedded.account import Account
+from revpipe.embedded.places import Places
 from revpipe.errors import Misconfigured
-from revpipe.server_account import Account
 
 if TYPE_CHECKING:
     import psutil

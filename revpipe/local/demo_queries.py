@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from revpipe import queries, story_actions
-from revpipe.story_words import KINDS, ending, part, span
+from revpipe import queries
+from revpipe.story import actions as story_actions
+from revpipe.story.words import KINDS, ending, part, span
 
 CALLED: Final = {
     "create_task": "task",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from jinja2 import Undefined
 
-from revpipe.deal_facts import moment
+from revpipe.rules.deal_facts import moment
 
 MAX_TEXT: Final = 4000
 MAX_INSERT: Final = 1000

@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from revpipe import leases
-from revpipe.child import Child
 from revpipe.db import transaction
 from revpipe.keeper import DUTY
+from revpipe.local.child import Child
 
 START_SECONDS: Final = 60.0
 MARKERS: Final = {"worker": b"worker_ready", "beat": b"beat_ready"}

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from revpipe.expressions import Term
-from revpipe.template_filters import bounded
+from revpipe.rules.expressions import Term
+from revpipe.rules.template_filters import bounded
 
 BUDGET: Final = 32_000
 _CLIP: Final = 200

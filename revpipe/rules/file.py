@@ -6,17 +6,17 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from revpipe import samples
 from revpipe.durations import duration
 from revpipe.errors import Misconfigured, RevpipeError
-from revpipe.expression_checks import condition_faults
-from revpipe.expressions import CompiledTerm, terms
-from revpipe.fields import EVENTS
 from revpipe.marked_yaml import Document, Path, parse
 from revpipe.name_checks import guess
-from revpipe.rule import Rule, RuleAction, RuleFile, UrgencyRule
+from revpipe.rules import samples
+from revpipe.rules.expression_checks import condition_faults
+from revpipe.rules.expressions import CompiledTerm, terms
+from revpipe.rules.fields import EVENTS
+from revpipe.rules.rule import Rule, RuleAction, RuleFile, UrgencyRule
+from revpipe.rules.templates import Renderer, compile_params, param_faults
 from revpipe.signals import URGENCIES
-from revpipe.templates import Renderer, compile_params, param_faults
 
 ActionTypes = Mapping[str, Callable[[Mapping[str, Any]], None] | None]
 APPROVALS: Final = ("always", "never")

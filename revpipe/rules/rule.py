@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from revpipe.expressions import CompiledTerm
-from revpipe.templates import Renderer
+from revpipe.rules.expressions import CompiledTerm
+from revpipe.rules.templates import Renderer
 
 
 @dataclass(frozen=True, slots=True)

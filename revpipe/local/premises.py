@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from revpipe.errors import Misconfigured
-from revpipe.sockets import free_port
+from revpipe.local.sockets import free_port
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from revpipe.deal_facts import call_facts, deal_facts, moment
-from revpipe.fields import EVENTS, FIELDS, ITEM_KEYS, Field
 from revpipe.ports import Part
+from revpipe.rules.deal_facts import call_facts, deal_facts, moment
+from revpipe.rules.fields import EVENTS, FIELDS, ITEM_KEYS, Field
 from revpipe.signals import Signal
 
 __all__ = ["EVENTS", "FIELDS", "Facts", "Field", "facts"]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from revpipe.fields import FIELDS, Field
+from revpipe.rules.fields import FIELDS, Field
 
 _TEXTS: Final = ("x", "12.5", "2026-01-15T09:00:00+00:00")
 _INTS: Final = (0, 7, 40)

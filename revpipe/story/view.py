@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Final
 
-from revpipe import story_actions
-from revpipe.story_words import WIDTH, change, clip, clock, ending, known, origin, span, subject, value
+from revpipe.story import actions as story_actions
+from revpipe.story.words import WIDTH, change, clip, clock, ending, known, origin, span, subject, value
 
 MARGIN: Final = " " * 14
 NOT_FIRED: Final = 6

@@ -1,21 +1,22 @@
 """docs/rules.md: the manual of the rules, made from the tables that the code itself uses.
 
-`python -m revpipe.rule_docs` writes it anew.
+`python -m revpipe.rules.manual` writes it anew.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from revpipe import action_policy, rules
-from revpipe.fields import EVENTS, FIELDS
+from revpipe import action_policy
 from revpipe.name_checks import FUNCTIONS, METHODS
-from revpipe.rule import Rule
-from revpipe.template_filters import FILTERS
+from revpipe.rules import book as rules
+from revpipe.rules.fields import EVENTS, FIELDS
+from revpipe.rules.rule import Rule
+from revpipe.rules.template_filters import FILTERS
 
 _INTRO: Final = """# Rules
 
-This page is made by `python -m revpipe.rule_docs`; change the code or `config/rules.yaml`, not the page.
+This page is made by `python -m revpipe.rules.manual`; change the code or `config/rules.yaml`, not the page.
 
 A rule looks at one signal with its context and says what is to be done, or that nothing is. Rules are asked
 first; only what no conclusive rule settles goes on to the LLM.

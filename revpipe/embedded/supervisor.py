@@ -1,7 +1,7 @@
 """The process that runs the embedded servers of one data folder for as long as anyone needs them.
 
-`python -m revpipe.supervisor FOLDER` goes to the background. It closes its output once it listens, or once it
-finds that another one does; whatever it printed before is a complaint. `revpipe.embedded` starts it.
+`python -m revpipe.embedded.supervisor FOLDER` goes to the background. It closes its output once it listens, or once it
+finds that another one does; whatever it printed before is a complaint. `revpipe.embedded.client` starts it.
 """
 
 import fcntl
@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from revpipe.embedded_places import Places
-from revpipe.embedded_servers import EmbeddedServers
+from revpipe.embedded.places import Places
+from revpipe.embedded.servers import EmbeddedServers
 from revpipe.errors import Misconfigured
 
 FIRST_GRACE: Final = 5.0

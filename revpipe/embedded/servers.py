@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from revpipe import server_process
-from revpipe.embedded_places import Places
+from revpipe.embedded import process as server_process
+from revpipe.embedded.account import server_account
+from revpipe.embedded.places import Places
+from revpipe.embedded.process import claim, launch, tail
 from revpipe.errors import Misconfigured
-from revpipe.server_account import server_account
-from revpipe.server_process import claim, launch, tail
 
 POSTGRES_MAJOR: Final = "18"
 _PORT: Final = 5432

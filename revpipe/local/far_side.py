@@ -9,7 +9,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from revpipe.sockets import free_port
+from revpipe.local.sockets import free_port
 
 HUBSPOT_SECRET: Final = "sandbox-secret"  # noqa: S105 - made up, for the simulation only
 CHANNEL: Final = "C0DEALS01"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from revpipe.story_words import clip, clock, span
+from revpipe.story.words import clip, clock, span
 
 
 def lines(story: Mapping[str, Any]) -> Iterator[str]:

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import cel
 
-from revpipe import cel_text
-from revpipe.cel_text import Token
-from revpipe.fields import FIELDS
+from revpipe.rules import cel_text
+from revpipe.rules.cel_text import Token
+from revpipe.rules.fields import FIELDS
 
 Facts = Mapping[str, Any]
 MAX_TERMS: Final = 20

@@ -17,10 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
 
-from revpipe import demo_queries, embedded, far_side, queries, trace_view
+from revpipe import queries
 from revpipe.db import make_engine, transaction
+from revpipe.embedded import client as embedded
 from revpipe.errors import Misconfigured
-from revpipe.formation import Formation
+from revpipe.local import demo_queries, far_side
+from revpipe.local.formation import Formation
+from revpipe.story import view as trace_view
 
 SETTLE_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 20.0

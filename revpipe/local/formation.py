@@ -14,12 +14,14 @@ from sqlalchemy import Engine
 
 from config.queues import QUEUES, needed_settings
 from config.settings import Settings, require
-from revpipe import embedded, far_side, leases, lifeline, migrate, premises
-from revpipe.child import Child, rotate
+from revpipe import leases, lifeline, migrate
 from revpipe.db import make_engine, transaction
+from revpipe.embedded import client as embedded
 from revpipe.errors import Misconfigured
 from revpipe.keeper import DUTY
-from revpipe.readiness import Readiness
+from revpipe.local import far_side, premises
+from revpipe.local.child import Child, rotate
+from revpipe.local.readiness import Readiness
 
 STOP_SECONDS: Final = 20.0
 HOPELESS_SECONDS: Final = 3.0

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from revpipe.explanation import explain
-from revpipe.expressions import CompiledTerm, Facts, Term
-from revpipe.rule import Rule, RuleFile, UrgencyRule
-from revpipe.rule_file import ActionTypes, read
+from revpipe.rules.explanation import explain
+from revpipe.rules.expressions import CompiledTerm, Facts, Term
+from revpipe.rules.file import ActionTypes, read
+from revpipe.rules.rule import Rule, RuleFile, UrgencyRule
 from revpipe.signals import URGENCIES
 
 __all__ = ["Evaluation", "PlannedAction", "Rule", "RuleBook", "RuleOutcome", "Term", "load"]
