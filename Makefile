@@ -44,7 +44,7 @@ up: setup
 	@$(BIN)/revpipe up $(UP_ARGS)
 
 test: setup
-	@$(BIN)/pytest --numprocesses=2 --dist=loadfile $(TEST_ARGS)
+	@$(BIN)/pytest --numprocesses=3 --dist=loadfile $(TEST_ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .
