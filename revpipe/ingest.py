@@ -16,6 +16,7 @@ from revpipe.errors import BadPayload, Unauthorised
 from revpipe.ids import uuid7
 from revpipe.models import Delivery as DeliveryRow
 from revpipe.models import SignalRow
+from revpipe.observability import bind_correlation
 from revpipe.ports import Accepted, Delivery, InboundRequest, Refused, Source
 from revpipe.services import Services
 from revpipe.signals import Signal
@@ -64,6 +65,12 @@ def receive(source: Source, request: InboundRequest, services: Services) -> Rece
         counters.add(services.engine, f"unauthorised:{source.name}", request.received_at)
         raise
     delivery = Delivery(uuid7(), uuid7(), source.name, request)
+    with bind_correlation(delivery.correlation_id):
+        return _take_in(source, delivery, services)
+
+
+def _take_in(source: Source, delivery: Delivery, services: Services) -> Receipt:
+    request = delivery.request
     found = _normalise(source, delivery)
     with transaction(services.engine) as tx:
         fresh = _insert_signals(tx, services, [found.accepted[key] for key in sorted(found.accepted)])

@@ -3,7 +3,6 @@
 from flask import Blueprint, Response, abort, jsonify, request
 
 from revpipe import ingest
-from revpipe.observability import bind_correlation
 from revpipe.ports import InboundRequest
 from revpipe.web.current import services
 
@@ -27,13 +26,12 @@ def receive(source: str) -> tuple[Response, int]:
         received_at=services().clock.now(),
     )
     receipt = ingest.receive(found, inbound, services())
-    with bind_correlation(receipt.correlation_id):
-        answer = jsonify(
-            delivery_id=str(receipt.delivery_id),
-            accepted=receipt.accepted,
-            duplicates=receipt.duplicates,
-            rejected=receipt.rejected,
-        )
+    answer = jsonify(
+        delivery_id=str(receipt.delivery_id),
+        accepted=receipt.accepted,
+        duplicates=receipt.duplicates,
+        rejected=receipt.rejected,
+    )
     return answer, 202
 
 

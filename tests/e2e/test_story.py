@@ -103,3 +103,12 @@ def test_trace_of_an_id_that_nobody_knows_fails_with_a_sentence(running: System)
     done = run(running.ledger.urls, "trace", "999999999999")
     assert done.returncode == 2
     assert re.search(r"knows no .*999999999999", done.stderr)
+
+
+def test_the_correlation_id_leads_from_the_log_line_to_the_signal(running: System) -> None:
+    deal = running.vendors.idle_deal("Logged renewal")
+    answer = running.door.hubspot(running.vendors.edit(deal, amount="9000"))
+    (signal,) = running.ledger.signals_of([deal])
+    lines = [json.loads(line) for line in (running.logs / "web.log").read_text().splitlines() if '"received"' in line]
+    told = [line for line in lines if line.get("delivery_id") == answer.json()["delivery_id"]]
+    assert [line.get("correlation_id") for line in told] == [str(signal["correlation_id"])]
