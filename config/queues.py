@@ -36,6 +36,7 @@ class Queue:
     backoff: float
     """The first wait after a failure; it doubles from try to try."""
     backoff_cap: float
+    """The longest wait, and how long a row is parked whose tries a vendor's trouble has used up."""
     time_limit: float
     """How long one message may take."""
 
@@ -53,7 +54,7 @@ def _stage_queue(stage: str, priority: str) -> Queue:
         depth=16 if priority in URGENT else 8,
         attempts=8 if stage == "enrich" else 5,
         backoff=2.0,
-        backoff_cap=300.0,
+        backoff_cap=120.0,
         time_limit=60.0,
     )
 
@@ -68,7 +69,7 @@ def _action_queue(adapter: str, priority: str) -> Queue:
         depth=16 if priority in URGENT else 8,
         attempts=8,
         backoff=2.0,
-        backoff_cap=300.0,
+        backoff_cap=120.0,
         time_limit=60.0,
     )
 

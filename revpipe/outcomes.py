@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -42,6 +42,8 @@ class StillUnsure:
 
 
 SETTLING: Final = "settling"
+WAITS_AT_MOST: Final = timedelta(hours=24)
+"""How long an action waits for a vendor that is down: what comes later than that is no longer wanted."""
 
 Outcome = Effect | Found | NotYet | StillUnsure | RevpipeError
 
@@ -114,6 +116,8 @@ def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | Stil
     unsure = isinstance(outcome, StillUnsure) or (isinstance(error, Transient) and error.ambiguous)
     called = not (isinstance(outcome, StillUnsure) and outcome.looked)
     decision = retry.decide(error, row["attempts"], failures.policy_of(row["queue"]), now)
+    if isinstance(decision, retry.Park) and now >= row["created_at"] + WAITS_AT_MOST:
+        decision = retry.Bury("expired_waiting")
     if isinstance(decision, retry.RetryAt):
         _again(tx, row, decision.due, decision.reason, error, now, maybe_done=unsure, called=called)
         return False

@@ -62,9 +62,10 @@ def decide(
 ) -> Decision:
     """What to do after attempt number `attempt` (from 1) ended with `error` at `now`.
 
-    `rng` gives numbers from 0 up to 1 and spreads the waits. A RateLimited is never buried: when the attempts
-    are used up it is parked, since being asked to wait is no fault of the work. Any exception that is not one
-    of ours is a bug: it is tried like a Transient and then buried under its class name.
+    `rng` gives numbers from 0 up to 1 and spreads the waits. A Transient, a RateLimited among them, is never
+    buried: when the attempts are used up it is parked, since a vendor's outage is no fault of the work; how long
+    it may wait in all is the caller's to say. Any exception that is not one of ours is a bug: it is tried like a
+    Transient and then buried under its class name.
 
     EffectUnknown is not for this function: the caller must stop the action in `unknown`, and any answer from
     here could send it a second time. Raises ValueError for it, and for an attempt below 1.
@@ -81,11 +82,13 @@ def decide(
     if isinstance(error, RateLimited):
         at = now + _wait_as_told(error, attempt, policy, rng)
         return Park(at, error.code) if used_up else RetryAt(at, error.code)
-    known = isinstance(error, Transient)
-    if used_up:
-        return Bury("exhausted" if known else _name(error))
-    due = now + timedelta(seconds=_backoff(attempt, policy, rng))
-    return RetryAt(due, error.code if isinstance(error, Transient) else _name(error))
+    reason = error.code if isinstance(error, Transient) else _name(error)
+    if not used_up:
+        return RetryAt(now + timedelta(seconds=_backoff(attempt, policy, rng)), reason)
+    if isinstance(error, Transient):
+        # Up to a tenth earlier than the cap, so that what was parked together does not come back together.
+        return Park(now + timedelta(seconds=max(SHORTEST_WAIT, policy.cap * (1 - 0.1 * rng()))), reason)
+    return Bury(reason)
 
 
 def _wait_as_told(error: RateLimited, attempt: int, policy: Policy, rng: Callable[[], float]) -> timedelta:

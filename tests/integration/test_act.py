@@ -199,8 +199,11 @@ def test_looks_that_fail_for_ever_end_in_unknown_not_in_failed(
     hubspot.answer_to_find = PLAIN
     prepare(services)
     run_act(services)
-    for _ in range(QUEUES["execute.hubspot.standard"].attempts - 1):
+    for _ in range(QUEUES["execute.hubspot.standard"].attempts + 3):
         again(services, clock)
+    assert (task(services)["state"], task(services)["maybe_done"], hubspot.count("perform")) == ("ready", True, 1)
+    clock.move(hours=24)
+    again(services, clock)
     assert (task(services)["state"], hubspot.count("perform")) == ("unknown", 1)
     assert rows(services, "SELECT * FROM dead_letters") == []
 
@@ -217,16 +220,18 @@ def test_what_can_never_succeed_is_buried_and_ends_its_signal(services: Services
     assert (row["state"], row["disposition"], row["reason"]) == ("done", "dead_lettered", "permanent")
 
 
-def test_plain_failures_are_buried_when_the_attempts_are_used_up(
+def test_an_outage_parks_the_action_and_a_day_of_it_buries_it(
     services: Services, hubspot: FakeAdapter, clock: MovableClock
 ) -> None:
     hubspot.script = lambda order: PLAIN
     prepare(services)
     run_act(services)
-    for _ in range(QUEUES["execute.hubspot.standard"].attempts - 1):
+    for _ in range(QUEUES["execute.hubspot.standard"].attempts + 5):
         again(services, clock)
-    assert (task(services)["state"], task(services)["reason"]) == ("failed", "exhausted")
-    assert hubspot.count("perform") == 8
+    assert (task(services)["state"], task(services)["attempts"]) == ("ready", 7)
+    clock.move(hours=24)
+    again(services, clock)
+    assert (task(services)["state"], task(services)["reason"]) == ("failed", "expired_waiting")
 
 
 @pytest.mark.parametrize(

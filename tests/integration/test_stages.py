@@ -165,26 +165,45 @@ def test_waiting_for_a_vendor_burns_no_attempt(
     assert set(trail_of(services, "a")) == {"received", what, "enriched"}
 
 
-def test_attempts_used_up_make_a_dead_letter_and_a_disposition(
+def test_a_long_outage_parks_the_signal_and_loses_nothing(
+    services: Services, provider: FakeProvider, clock: MovableClock
+) -> None:
+    put(services, call("a"))
+    provider.script[signal_id("a")] = Transient("down")
+    run_stage(services, "enrich")
+    began = clock.now()
+    while clock.now() - began < timedelta(minutes=40):
+        try_again(services, clock)
+    row = signal_row(services, "a")
+    assert (row["state"], row["disposition"]) == ("parked", None)
+    assert row["due_at"] - clock.now() <= timedelta(seconds=QUEUES["enrich.standard"].backoff_cap * 1.1)
+    provider.script.clear()
+    try_again(services, clock)
+    assert signal_row(services, "a")["state"] == "enriched"
+    assert rows(services, "SELECT * FROM dead_letters") == []
+
+
+def test_a_vendor_that_never_comes_back_makes_a_dead_letter_and_a_disposition(
     services: Services, provider: FakeProvider, clock: MovableClock
 ) -> None:
     put(services, call("a"))
     provider.script[signal_id("a")] = Transient("never well")
     run_stage(services, "enrich")
-    for _ in range(QUEUES["enrich.standard"].attempts - 1):
+    for _ in range(QUEUES["enrich.standard"].attempts):
         try_again(services, clock)
+    clock.move(hours=24)
+    try_again(services, clock)
     row = signal_row(services, "a")
     assert (row["state"], row["disposition"], row["reason"], row["queue"]) == (
         "done",
         "dead_lettered",
-        "exhausted",
+        "expired_waiting",
         None,
     )
     letter = one(services, "SELECT * FROM dead_letters")
-    assert (letter["stage"], letter["reason"], letter["attempts"]) == ("enrich", "exhausted", 8)
-    assert letter["signal_id"] == signal_id("a")
+    assert (letter["stage"], letter["reason"], letter["signal_id"]) == ("enrich", "expired_waiting", signal_id("a"))
     assert "never well" in letter["error"]
-    assert trail_of(services, "a") == ["received", *["retry"] * 7, "buried"]
+    assert trail_of(services, "a")[-2:] == ["parked", "buried"]
 
 
 def test_a_message_that_kills_its_worker_every_time_is_buried(services: Services, clock: MovableClock) -> None:

@@ -38,8 +38,8 @@ def at(seconds):
         (Transient("503"), 2, RetryAt(at(3), "transient")),
         (Transient("503"), 4, RetryAt(at(7.5), "transient")),
         (Transient("503", ambiguous=True), 4, RetryAt(at(7.5), "transient")),
-        (Transient("503"), 5, Bury("exhausted")),
-        (Transient("503"), 6, Bury("exhausted")),
+        (Transient("503"), 5, Park(at(9.5), "transient")),
+        (Transient("503"), 60, Park(at(9.5), "transient")),
         (RateLimited("429", retry_after=40), 1, RetryAt(at(42), "rate_limited")),
         (RateLimited("429", retry_after=40), 5, Park(at(42), "rate_limited")),
         (RateLimited("429", retry_after=0), 1, RetryAt(at(0.1), "rate_limited")),
@@ -107,7 +107,7 @@ def test_a_wait_is_never_zero_and_never_without_end(error, attempt, policy, now,
 def test_attempts_run_out(error, beyond, policy, chance):
     decision = decide(error, policy.attempts + beyond, policy, NOW, lambda: chance)
     assert not isinstance(decision, RetryAt)
-    assert isinstance(decision, Park) == isinstance(error, RateLimited | CredentialsRefused)
+    assert isinstance(decision, Park) == isinstance(error, Transient | CredentialsRefused)
 
 
 @given(st.integers(1, 5000), _POLICIES, _CHANCE, _CHANCE)
