@@ -113,7 +113,7 @@ class Settings:
         "your app's https address, without a path",
     )
     secret_key: str | None = _setting(
-        None, _text, "signs sessions and links", "make one with: openssl rand -hex 32", secret=True
+        None, _text, "signs sessions and links; not read yet", "make one with: openssl rand -hex 32", secret=True
     )
     sentry_dsn: str | None = _setting(
         None, _text, "where errors are reported", "Sentry, Settings > Client Keys", secret=True
@@ -154,9 +154,11 @@ class Settings:
         "names or ids of the trackers that mean a competitor was mentioned",
         "Gong, Admin center > Trackers",
     )
-    gong_base_url: str = _setting("https://api.gong.io", _url, "Gong's API")
-    gong_access_key: str | None = _setting(None, _text, "reads Gong's API", "Gong, API page", secret=True)
-    gong_access_key_secret: str | None = _setting(None, _text, "reads Gong's API", "Gong, API page", secret=True)
+    gong_base_url: str = _setting("https://api.gong.io", _url, "Gong's API; not read yet")
+    gong_access_key: str | None = _setting(None, _text, "reads Gong's API; not read yet", "Gong, API page", secret=True)
+    gong_access_key_secret: str | None = _setting(
+        None, _text, "reads Gong's API; not read yet", "Gong, API page", secret=True
+    )
     slack_bot_token: str | None = _setting(
         None, _text, "posts alerts", "Slack, your app > OAuth & Permissions > Bot token", secret=True
     )
@@ -164,7 +166,9 @@ class Settings:
         None, _text, "the channel id for alerts whose rule names none", "Slack, channel details > Channel ID"
     )
     slack_base_url: str = _setting("https://slack.com/api/", lambda v: _url(v) + "/", "Slack's API")
-    llm_provider: str = _setting("none", _text, "who decides what rules leave open: anthropic, openai, none")
+    llm_provider: str = _setting(
+        "none", _text, "who decides what rules leave open: anthropic, openai, none; not read yet"
+    )
     log_format: str = _setting("json", _text, "json for machines, console for people")
     database_prepared: bool = _setting(
         True, _flag, "whether statements are prepared; false behind a pooler that shares connections"

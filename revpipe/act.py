@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from revpipe import outcomes, stage, work
 from revpipe.crash import crash_point
@@ -93,8 +92,6 @@ def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
         # Of several orders one may have gone out before the error; of a single one the error itself can tell.
         sure = error if len(orders) == 1 else outcomes.StillUnsure(error)
         return {order.action_id: sure for order in orders}
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as error:
         log.exception("adapter_broke", adapter=adapter.name, actions=len(orders))
         return {order.action_id: outcomes.StillUnsure(error) for order in orders}

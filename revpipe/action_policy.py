@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from config.queues import OUTBOUND
 from revpipe.marked_yaml import Document, parse
-from revpipe.name_checks import guess
+from revpipe.rules.name_checks import guess
 
 ACTION_TYPES: Final = (
     "draft_followup",

@@ -6,7 +6,7 @@ import click
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from config.settings import SettingsError
-from revpipe.commands import approvals, deadletters, demo, ledger, processes, queues, rules, signals, trace, up
+from revpipe.commands import actions, approvals, deadletters, demo, ledger, processes, queues, rules, signals, trace, up
 from revpipe.errors import Misconfigured, RevpipeError
 
 
@@ -22,6 +22,7 @@ for command in (
     trace.trace,
     signals.signals,
     approvals.approvals,
+    actions.actions,
     deadletters.deadletters,
     rules.rules,
     queues.queues,

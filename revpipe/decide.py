@@ -13,7 +13,7 @@ from revpipe import contexts, dispositions, failures, plan_history, rule_version
 from revpipe.db import transaction
 from revpipe.errors import RevpipeError
 from revpipe.models import Action, Plan
-from revpipe.plan_history import Known
+from revpipe.plan_history import Known, alike
 from revpipe.ports import Parts
 from revpipe.rules import vocabulary
 from revpipe.rules.book import Evaluation, PlannedAction
@@ -47,6 +47,20 @@ class Decision:
     def due(self) -> bool:
         """Whether any action is to be carried out."""
         return any(action["state"] == "planned" for action in self.actions)
+
+    @property
+    def by(self) -> str:
+        """Who decided: what the rules leave open falls back to doing no more than they say."""
+        return "rules" if self.evaluation.conclusive else "fallback"
+
+    @property
+    def ending(self) -> tuple[str, str]:
+        """Disposition and reason of a signal with nothing to be carried out."""
+        if self.actions:
+            return "suppressed", str(self.actions[0]["reason"])
+        if self.evaluation.conclusive:
+            return "nothing_due", "rule:" + self.evaluation.fired[0]
+        return "nothing_due", "no_rule_fired"
 
 
 def run(chunk: Chunk, services: Services) -> Chunk | None:
@@ -113,7 +127,7 @@ def decide(case: Case, known: Known, services: Services, now: datetime) -> Decis
     actions: list[dict[str, Any]] = []
     for at, planned in enumerate(evaluation.actions):
         action = _action(case, planned, at, services, now)
-        earlier = next((one for one in actions if _same(one, action)), None)
+        earlier = next((one for one in actions if one["state"] == "planned" and alike(one, action)), None)
         winner, reason = (
             (earlier["action_id"], "same_rule_and_type") if earlier else known.in_the_way(action, planned.cooldown, now)
         )
@@ -121,10 +135,6 @@ def decide(case: Case, known: Known, services: Services, now: datetime) -> Decis
             action |= {"state": "suppressed", "suppressed_by": winner, "reason": reason, "done_at": now}
         actions.append(action)
     return Decision(case, evaluation, tuple(actions))
-
-
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return (one["rule_id"], one["type"]) == (other["rule_id"], other["type"]) and one["state"] == "planned"
 
 
 def _action(case: Case, planned: PlannedAction, at: int, services: Services, now: datetime) -> dict[str, Any]:
@@ -175,7 +185,7 @@ def _plan(decision: Decision, services: Services, now: datetime) -> dict[str, An
         "plan_id": plan_id(decision.case.signal),
         "signal_id": decision.case.signal.signal_id,
         "schema_version": SCHEMA_VERSION,
-        "decided_by": "rules" if evaluation.conclusive else "fallback",
+        "decided_by": decision.by,
         "rules_version": services.rules.version,
         "conclusive": evaluation.conclusive,
         "why": evaluation.as_dict(),
@@ -208,15 +218,8 @@ def _finish(
 def _ended(decisions: Sequence[Decision]) -> list[tuple[str, str, list[uuid.UUID]]]:
     groups: dict[tuple[str, str], list[uuid.UUID]] = {}
     for one in decisions:
-        if one.due:
-            continue
-        if one.actions:
-            key = ("suppressed", str(one.actions[0]["reason"]))
-        elif one.evaluation.conclusive:
-            key = ("nothing_due", "rule:" + one.evaluation.fired[0])
-        else:
-            key = ("nothing_due", "no_rule_fired")
-        groups.setdefault(key, []).append(one.case.signal.signal_id)
+        if not one.due:
+            groups.setdefault(one.ending, []).append(one.case.signal.signal_id)
     return [(disposition, reason, ids) for (disposition, reason), ids in groups.items()]
 
 
@@ -224,13 +227,13 @@ def _entry(decision: Decision, held: Claim, services: Services, now: datetime) -
     case, evaluation = decision.case, decision.evaluation
     detail = {
         **stage.timing(case.row, held, now),
-        "by": "rules" if evaluation.conclusive else "fallback",
+        "by": decision.by,
         "rules_version": services.rules.version,
         "fired": list(evaluation.fired),
         "actions": len(decision.actions),
     }
     if not decision.due:
-        detail["disposition"] = "suppressed" if decision.actions else "nothing_due"
+        detail["disposition"] = decision.ending[0]
     return trail.Entry("decided", case.signal.signal_id, None, case.signal.correlation_id, detail)
 
 

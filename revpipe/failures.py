@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -68,23 +68,37 @@ def settle_signals(tx: Connection, stage: str, failures: list[Failure], now: dat
         trail.record(tx, now, [_entry(what, row, stage, error, decision.reason, due, now)])
 
 
-def _bury_signal(
-    tx: Connection, stage: str, row: Mapping[str, Any], error: Exception, reason: str, now: datetime
-) -> None:
-    signal_id: uuid.UUID = row["signal_id"]
-    letter = dead_letters.Letter(
-        key=f"{stage}:{signal_id}",
+def letter_of(
+    stage: str, item_id: uuid.UUID, row: Mapping[str, Any], error: Exception, reason: str
+) -> dead_letters.Letter:
+    """The dead letter of a signal's or an action's row; the caller adds what only its kind can tell."""
+    return dead_letters.Letter(
+        key=f"{stage}:{item_id}",
         stage=stage,
-        source=row["source"],
         queue=row["queue"],
         reason=reason,
         error=f"{type(error).__name__}: {error}",
         traceback=dead_letters.traceback_of(error),
-        signal_id=signal_id,
-        delivery_id=row["delivery_id"],
+        signal_id=row["signal_id"],
         correlation_id=row["correlation_id"],
         attempts=row["attempts"],
         worker=work.worker_name(),
+    )
+
+
+def code_of(error: Exception) -> str:
+    """The word for an error in the trail: its code if it is one of ours, else the name of its class."""
+    return str(getattr(error, "code", type(error).__name__))
+
+
+def _bury_signal(
+    tx: Connection, stage: str, row: Mapping[str, Any], error: Exception, reason: str, now: datetime
+) -> None:
+    signal_id: uuid.UUID = row["signal_id"]
+    letter = replace(
+        letter_of(stage, signal_id, row, error, reason),
+        source=row["source"],
+        delivery_id=row["delivery_id"],
         first_at=row["received_at"],
     )
     dead_letters.bury(tx, [letter], now)
@@ -117,7 +131,7 @@ def _entry(
         "stage": stage,
         "attempt": row["attempts"],
         "reason": reason,
-        "error": getattr(error, "code", type(error).__name__),
+        "error": code_of(error),
         "worker": work.worker_name(),
     }
     if due is not None:

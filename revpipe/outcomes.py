@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -104,8 +104,7 @@ def _done(tx: Connection, row: Mapping[str, Any], effect: Effect, what: str, hel
         "type": row["type"],
         "attempt": row["attempts"],
         "external_id": effect.external_id,
-        "waited_ms": round((held.claimed_at - row["due_at"]).total_seconds() * 1000),
-        "took_ms": round((now - held.claimed_at).total_seconds() * 1000),
+        **held.spent(row, now),
         "worker": work.worker_name(),
     }
     trail.record(tx, now, [_entry(what, row, detail)])
@@ -162,20 +161,8 @@ def _unknown(tx: Connection, row: Mapping[str, Any], error: Exception, now: date
 
 
 def _bury(tx: Connection, row: Mapping[str, Any], error: Exception, reason: str, now: datetime) -> None:
-    letter = dead_letters.Letter(
-        key=f"act:{row['action_id']}",
-        stage="act",
-        queue=row["queue"],
-        reason=reason,
-        error=f"{type(error).__name__}: {error}",
-        traceback=dead_letters.traceback_of(error),
-        signal_id=row["signal_id"],
-        action_id=row["action_id"],
-        correlation_id=row["correlation_id"],
-        attempts=row["attempts"],
-        worker=work.worker_name(),
-        first_at=row["first_tried_at"],
-    )
+    letter = failures.letter_of("act", row["action_id"], row, error, reason)
+    letter = replace(letter, action_id=row["action_id"], first_at=row["first_tried_at"])
     dead_letters.bury(tx, [letter], now)
     _end(tx, row, "failed", reason, now)
     trail.record(tx, now, [_entry("buried", row, _trouble(row, reason, error))])
@@ -194,7 +181,7 @@ def _end(tx: Connection, row: Mapping[str, Any], state: str, reason: str, done_a
 def _trouble(row: Mapping[str, Any], reason: str, error: Exception | None) -> dict[str, Any]:
     detail = {"type": row["type"], "attempt": row["attempts"], "reason": reason, "worker": work.worker_name()}
     if error is not None:
-        detail["error"] = getattr(error, "code", type(error).__name__)
+        detail["error"] = failures.code_of(error)
     return detail
 
 

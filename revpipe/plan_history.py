@@ -40,11 +40,11 @@ class Known:
         self, action: Mapping[str, Any], cooldown: timedelta, now: datetime
     ) -> tuple[uuid.UUID | None, str | None]:
         """The action that wins over `action` and why: one still open, or one within the rule's cooldown."""
-        alike = [one for one in self.actions if _alike(one, action)]
-        for one in alike:
+        same = [one for one in self.actions if alike(one, action)]
+        for one in same:
             if one["state"] in OPEN:
                 return one["action_id"], "already_open"
-        for one in alike:
+        for one in same:
             if one["state"] in COUNTED and now - one["created_at"] < cooldown:
                 return one["action_id"], "cooldown"
         return None, None
@@ -82,5 +82,6 @@ def read(tx: Connection, subjects: Sequence[str], now: datetime) -> dict[str, Kn
     return known
 
 
-def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two actions of one subject stand for the same: one rule, one type."""
     return bool(one["rule_id"] == other["rule_id"] and one["type"] == other["type"])

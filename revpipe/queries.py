@@ -70,6 +70,18 @@ def signals_named(tx: Connection, name: str) -> list[uuid.UUID]:
     return []
 
 
+def letter_named(tx: Connection, name: str) -> uuid.UUID | None:
+    """The newest dead letter that an id leads to: its own, or that of its delivery or correlation."""
+    letter_id: uuid.UUID | None = tx.execute(
+        text(
+            "SELECT letter_id FROM dead_letters WHERE CAST(letter_id AS text) = :id OR CAST(delivery_id AS text) = :id"
+            " OR CAST(correlation_id AS text) = :id ORDER BY last_at DESC LIMIT 1"
+        ),
+        {"id": name.lower()},
+    ).scalar()
+    return letter_id
+
+
 def story(tx: Connection, signal_id: uuid.UUID) -> dict[str, Any]:
     """All that the ledger holds of one signal: itself, its context, plan, actions, approvals and trail."""
     values = {"id": signal_id}

@@ -138,12 +138,11 @@ def renewed(held: Claim, services: Services) -> Iterator[None]:
 
 
 def timing(row: Mapping[str, Any], held: Claim, now: datetime) -> dict[str, Any]:
-    """For the trail: attempt, how long the row waited for its claim and how long the work took."""
+    """For the trail: attempt, queue, worker, how long the row waited for its claim and how long the work took."""
     return {
         "attempt": row["attempts"],
         "queue": row["queue"],
-        "waited_ms": round((held.claimed_at - row["due_at"]).total_seconds() * 1000),
-        "took_ms": round((now - held.claimed_at).total_seconds() * 1000),
+        **held.spent(row, now),
         "worker": work.worker_name(),
     }
 

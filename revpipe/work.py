@@ -66,6 +66,13 @@ class Claim:
         """The ids claimed."""
         return [row[self.table.key] for row in self.rows]
 
+    def spent(self, row: Mapping[str, Any], now: datetime) -> dict[str, int]:
+        """For the trail: how long a row waited for its claim, and how long the work has taken since."""
+        return {
+            "waited_ms": round((self.claimed_at - row["due_at"]).total_seconds() * 1000),
+            "took_ms": round((now - self.claimed_at).total_seconds() * 1000),
+        }
+
 
 def claim(
     tx: Connection, table: Table, stage: str, chunk: Chunk, now: datetime, extra: str = ", tried_at = :now"
@@ -133,23 +140,20 @@ def still_held(tx: Connection, held: Claim) -> list[uuid.UUID]:
 
 def move(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Mapping[str, Any]) -> None:
     """Give up the claim on `ids` and set `values`; the rows' next piece of work starts with no attempts."""
-    if not ids:
-        return
-    columns = {"claim_id": None, "lease_until": None, "attempts": 0, "tried_at": None, **values}
-    settings = ", ".join(f"{name} = :{name}" for name in columns)
-    tx.execute(
-        text(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608
-        {**columns, "ids": sorted(ids)},
-    )
+    _give_up(tx, table, ids, {"attempts": 0, "tried_at": None, **values})
 
 
 def postpone(
     tx: Connection, table: Table, ids: Sequence[uuid.UUID], due: datetime, values: Mapping[str, Any] | None = None
 ) -> None:
     """Give up the claim on `ids` and let them be due again at `due`; attempts go on counting."""
+    _give_up(tx, table, ids, {"sent_at": None, "due_at": due, **(values or {})})
+
+
+def _give_up(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Mapping[str, Any]) -> None:
     if not ids:
         return
-    columns = {"claim_id": None, "lease_until": None, "sent_at": None, "due_at": due, **(values or {})}
+    columns = {"claim_id": None, "lease_until": None, **values}
     settings = ", ".join(f"{name} = :{name}" for name in columns)
     tx.execute(
         text(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608

@@ -24,8 +24,8 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
     `publishers` is how many connections are kept to publish on; small plans count them.
 
     `socket_timeout` bounds every wait for the broker: short for those who publish, for a worker longer than
-    the second that its blocking read lasts. Each value here has its reason in the notes on Celery under
-    docs/decisions.
+    the second that its blocking read lasts. Why each value is what it is stands in
+    docs/decisions/004.
     """
     app = Celery("revpipe", broker=settings.broker, backend=None)
     app.conf.update(

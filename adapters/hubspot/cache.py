@@ -2,10 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
+MAX_AGE: Final = 300.0
+UNKNOWN_MAX_AGE: Final = 60.0
+"""What a list does not name may be new: then a list older than this is read again."""
 
 
 class Cached(Generic[T]):
@@ -23,3 +28,9 @@ class Cached(Generic[T]):
             if self._held is None or self._clock() - self._held[0] > max_age:
                 self._held = (self._clock(), self._load())
             return self._held[1]
+
+
+def knowing(cached: Cached[Mapping[K, V]], keys: Iterable[K]) -> Mapping[K, V]:
+    """A list that knows `keys`, unless the vendor does not know them either."""
+    held = cached.get(MAX_AGE)
+    return held if held.keys() >= set(keys) else cached.get(UNKNOWN_MAX_AGE)

@@ -2,15 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from adapters.hubspot.cache import Cached
+from adapters.hubspot.cache import Cached, knowing
 from adapters.hubspot.client import OWNERS, HubSpotClient
 from adapters.hubspot.values import text
-
-MAX_AGE: Final = 300.0
-UNKNOWN_MAX_AGE: Final = 60.0
-"""An owner we don't know may be new: then a list older than this is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +26,7 @@ class Owners:
 
     def known(self, ids: Iterable[str]) -> Mapping[str, Owner]:
         """The account's owners, `ids` among them unless they have left."""
-        owners = self._cached.get(MAX_AGE)
-        return owners if owners.keys() >= set(ids) else self._cached.get(UNKNOWN_MAX_AGE)
+        return knowing(self._cached, ids)
 
     def _load(self) -> Mapping[str, Owner]:
         owners = {}

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from adapters.hubspot.answers import items
-from adapters.hubspot.cache import Cached
+from adapters.hubspot.cache import Cached, knowing
 from adapters.hubspot.client import DEAL_PIPELINES, HubSpotClient
 from adapters.hubspot.values import flag, number, text
-
-MAX_AGE: Final = 300.0
-UNKNOWN_MAX_AGE: Final = 60.0
-"""A stage we don't know may be new: then a list older than this is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +39,7 @@ class Pipelines:
 
     def known(self, keys: Iterable[tuple[str, str]] = ()) -> Stages:
         """All stages by pipeline id and stage id, `keys` among them unless they are gone."""
-        stages = self._cached.get(MAX_AGE)
-        return stages if stages.keys() >= set(keys) else self._cached.get(UNKNOWN_MAX_AGE)
+        return knowing(self._cached, keys)
 
     def _load(self) -> Stages:
         stages: dict[tuple[str, str], Stage] = {}

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -18,23 +17,15 @@ from revpipe.services import Services
 @contextmanager
 def connected() -> Iterator[Settings]:
     """Settings whose database and Redis are there: the ones set, else the embedded ones of the data folder."""
-    settings = load()
-    if settings.database_url and settings.redis_url:
+    with embedded.filled(load()) as (settings, _):
         yield settings
-        return
-    with embedded.servers(settings.revpipe_data_dir) as lease:
-        yield replace(
-            settings,
-            database_url=settings.database_url or lease.database_url,
-            redis_url=settings.redis_url or lease.redis_url,
-        )
 
 
 @contextmanager
-def ledger(settings: Settings | None = None) -> Iterator[Services]:
+def ledger() -> Iterator[Services]:
     """Services for a command that reads or changes the ledger."""
-    with connected() if settings is None else nullcontext(settings) as found:
-        services = for_keeper(found)
+    with connected() as settings:
+        services = for_keeper(settings)
         try:
             with services.engine.connect() as connection:
                 at = migrate.current(connection)

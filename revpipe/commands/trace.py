@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from revpipe import queries
 from revpipe.commands.context import ledger
@@ -47,15 +47,9 @@ def trace(id_: str, limit: int, *, json_: bool) -> None:
 
 def _why_none(tx: Connection, name: str) -> str:
     """What to do about an id that leads to no signal."""
-    letters = tx.execute(
-        text(
-            "SELECT letter_id FROM dead_letters WHERE CAST(letter_id AS text) = :id OR CAST(delivery_id AS text) = :id"
-            " OR CAST(correlation_id AS text) = :id ORDER BY last_at DESC LIMIT 1"
-        ),
-        {"id": name.lower()},
-    ).scalar()
-    if letters:
-        return f"{name} brought no signal but a dead letter; see it with: revpipe deadletters show {letters}"
+    letter = queries.letter_named(tx, name)
+    if letter:
+        return f"{name} brought no signal but a dead letter; see it with: revpipe deadletters show {letter}"
     return (
         f"the ledger knows no signal, correlation, delivery, action, dead letter or deal {name!r}."
         " List what came in with: revpipe signals"

@@ -11,10 +11,12 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from config.settings import Settings
 from revpipe.embedded.places import Places
 from revpipe.errors import Misconfigured
 
@@ -83,6 +85,25 @@ def servers(data_dir: Path, *, timeout: float = START_SECONDS) -> Iterator[Lease
     """The embedded servers of a data folder, for the length of a `with` block. Raises Misconfigured."""
     with Lease(data_dir, timeout=timeout) as lease:
         yield lease
+
+
+@contextmanager
+def filled(settings: Settings) -> Iterator[tuple[Settings, Lease | None]]:
+    """`settings` whose database and Redis are there, for the length of a `with` block.
+
+    Where a URL is missing it is that of the data folder's embedded servers, and the lease on them comes along.
+    Raises Misconfigured if they can't be had.
+    """
+    if settings.database_url and settings.redis_url:
+        yield settings, None
+        return
+    with servers(settings.revpipe_data_dir) as lease:
+        found = replace(
+            settings,
+            database_url=settings.database_url or lease.database_url,
+            redis_url=settings.redis_url or lease.redis_url,
+        )
+        yield found, lease
 
 
 def wait_stopped(data_dir: Path, timeout: float = 30) -> bool:
@@ -182,7 +203,7 @@ def _launch(data: Path, deadline: float) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             start_new_session=True,
             timeout=max(0.1, deadline - time.monotonic()),
             check=False,

@@ -110,7 +110,7 @@ def running(
         if vendors is None:
             require(settings, *needed_settings(tuple(QUEUES)))
         prepare(settings.revpipe_data_dir)
-        settings, lease = _with_servers(settings, stack)
+        settings, lease = stack.enter_context(embedded.filled(settings))
         url = f"http://127.0.0.1:{port}"
         settings = replace(settings, public_url=url if sandbox or not settings.public_url else settings.public_url)
         logs = settings.revpipe_data_dir / "logs"
@@ -153,18 +153,6 @@ def _commands(port: int, vendors: far_side.FarSide | None) -> Iterator[tuple[str
     yield "worker-bulk", ("revpipe", "worker", "-c", "4", "all", "--", "-immediate", "-high")
     yield "keeper", ("revpipe", "keeper")
     yield "beat", ("revpipe", "beat")
-
-
-def _with_servers(settings: Settings, stack: ExitStack) -> tuple[Settings, embedded.Lease | None]:
-    if settings.database_url and settings.redis_url:
-        return settings, None
-    lease = stack.enter_context(embedded.servers(settings.revpipe_data_dir))
-    filled = replace(
-        settings,
-        database_url=settings.database_url or lease.database_url,
-        redis_url=settings.redis_url or lease.redis_url,
-    )
-    return filled, lease
 
 
 def _free_duty(engine: Engine) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import cel
 
-from revpipe.name_checks import name_faults
 from revpipe.rules import cel_text, samples
 from revpipe.rules.cel_text import Token
 from revpipe.rules.expressions import MAX_TERMS, leaves, null_test, terms
+from revpipe.rules.name_checks import name_faults
 
 MAX_LENGTH: Final = 2000
 MAX_TOKENS: Final = 400

@@ -9,11 +9,11 @@ from typing import Any, Final
 from revpipe.durations import duration
 from revpipe.errors import Misconfigured, RevpipeError
 from revpipe.marked_yaml import Document, Path, parse
-from revpipe.name_checks import guess
 from revpipe.rules import samples
 from revpipe.rules.expression_checks import condition_faults
 from revpipe.rules.expressions import CompiledTerm, terms
 from revpipe.rules.fields import EVENTS
+from revpipe.rules.name_checks import guess
 from revpipe.rules.rule import Rule, RuleAction, RuleFile, UrgencyRule
 from revpipe.rules.templates import Renderer, compile_params, param_faults
 from revpipe.signals import URGENCIES

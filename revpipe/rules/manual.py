@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from revpipe import action_policy
-from revpipe.name_checks import FUNCTIONS, METHODS
 from revpipe.rules import book as rules
 from revpipe.rules.fields import EVENTS, FIELDS
+from revpipe.rules.name_checks import FUNCTIONS, METHODS
 from revpipe.rules.rule import Rule
 from revpipe.rules.template_filters import FILTERS
 
@@ -18,15 +18,15 @@ _INTRO: Final = """# Rules
 
 This page is made by `python -m revpipe.rules.manual`; change the code or `config/rules.yaml`, not the page.
 
-A rule looks at one signal with its context and says what is to be done, or that nothing is. Rules are asked
-first; only what no conclusive rule settles goes on to the LLM.
+A rule looks at one signal with its context and says what is to be done, or that nothing is. What no conclusive
+rule settles is kept as decided by `fallback`: nothing is done beyond what the rules that fired want.
 
 ## A rule
 
 | key | needed | meaning |
 | --- | --- | --- |
 | `id` | yes | its name in plans, trail and console: lower-case letters, digits, dashes |
-| `description` | yes | one sentence that a rep understands; it is shown with every action |
+| `description` | yes | one sentence that a rep understands; it stands in the list of rules below |
 | `owner` | no | the team that looks after the rule |
 | `on` | yes | the events it listens to; `*` stands for any text, as in `deal.*` |
 | `when` | yes | the condition, see below; `true` for always |
@@ -123,4 +123,4 @@ def write(root: Path) -> Path:
 
 
 if __name__ == "__main__":
-    write(Path(__file__).resolve().parent.parent)
+    write(Path(__file__).resolve().parents[2])

@@ -13,8 +13,8 @@ from jinja2 import ChainableUndefined, nodes
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-from revpipe.name_checks import field_fault, guess
 from revpipe.rules import samples
+from revpipe.rules.name_checks import field_fault, guess
 from revpipe.rules.template_filters import FILTERS, MAX_TEXT, bounded, shown
 
 Renderer = Callable[[Mapping[str, Any]], Any]
