@@ -38,7 +38,7 @@ class Queue:
     backoff_cap: float
     """The longest wait, and how long a row is parked whose tries a vendor's trouble has used up."""
     time_limit: float
-    """How long one message should take at the most. A budget to plan by: nothing ends a thread that takes longer."""
+    """How long one message should take at the most; longer is logged, since nothing can end a thread."""
 
 
 _CHUNK: Final = {"immediate": 1, "high": 10, "standard": 50, "low": 100}

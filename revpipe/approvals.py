@@ -78,8 +78,9 @@ def listing(tx: Connection, limit: int = 50) -> list[dict[str, Any]]:
     """Open approvals, the one that expires first in front, with what is to be approved."""
     rows = tx.execute(
         text(
-            "SELECT p.action_id, p.requested_at, p.expires_at, a.type, a.params, a.rule_id, a.deal_id, a.signal_id"
-            " FROM approvals p JOIN actions a USING (action_id) WHERE p.state = 'open'"
+            "SELECT p.action_id, p.requested_at, p.expires_at, a.type, a.params, a.rule_id, a.deal_id, a.signal_id,"
+            " c.parts -> 'deal' -> 'value' ->> 'name' AS deal_name FROM approvals p JOIN actions a USING (action_id)"
+            " LEFT JOIN contexts c USING (signal_id) WHERE p.state = 'open'"
             " ORDER BY p.expires_at LIMIT :limit"
         ),
         {"limit": limit},

@@ -1,12 +1,14 @@
 """What every task has round its one call: services, correlation, and an end for messages it can't read."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import Task
 
+from config.queues import QUEUES
 from revpipe import dead_letters, work
 from revpipe.db import transaction
 from revpipe.observability import bind_correlation
@@ -43,11 +45,19 @@ class StageTask(Task):  # type: ignore[misc]
                 self._bury(message, error)
                 onward = None
             else:
+                began = time.monotonic()
                 onward = run(chunk, self.services)
+                self._tell_if_slow(time.monotonic() - began)
         if onward is None:
             self.request.chain = None
             return None
         return onward.to_message()
+
+    def _tell_if_slow(self, took: float) -> None:
+        """Threads can't be stopped, so a time limit is no limit but an alarm: its work held up what came behind."""
+        queue = QUEUES.get((self.request.delivery_info or {}).get("routing_key", ""))
+        if queue is not None and took > queue.time_limit:
+            log.warning("slow_message", task=self.name, queue=queue.name, took_s=round(took, 1))
 
     def _bury(self, message: Any, error: Exception) -> None:
         log.error("unreadable_message", task=self.name, error=str(error))

@@ -25,12 +25,15 @@ def list_(json_: bool) -> None:
     with ledger() as services, transaction(services.engine) as tx:
         rows = approving.listing(tx)
         now = services.clock.now()
+        why = {rule.id: rule.description for rule in services.rules.rules}
     if json_:
         as_json(rows)
         return
     for row in rows:
         left = span(max(0.0, (row["expires_at"] - now).total_seconds()))
-        say(f"{row['action_id']}  {row['type']}  deal {row['deal_id'] or '-'}  rule {row['rule_id']}  {left} left")
+        about = row["deal_name"] or f"deal {row['deal_id'] or '-'}"
+        say(f"{row['action_id']}  {row['type']}  {about}  {left} left")
+        say(f"    because: {why.get(row['rule_id'], '')} (rule {row['rule_id']})")
         for name, value in row["params"].items():
             if value not in (None, ""):
                 say(textwrap.indent(f"{name}: {value}", "    "))

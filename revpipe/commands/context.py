@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -40,5 +41,11 @@ def ledger() -> Iterator[Services]:
 
 
 def as_json(value: Any) -> None:
-    """Print `value` as JSON for machines."""
-    click.echo(json.dumps(value, default=str, indent=2))
+    """Print `value` as JSON for machines: ids as text, times as ISO 8601 in UTC."""
+    click.echo(json.dumps(value, default=_plain, indent=2))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value)

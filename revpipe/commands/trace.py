@@ -1,14 +1,10 @@
 """`revpipe trace`: the whole story of a signal."""
 
-import json
-from datetime import UTC, datetime
-from typing import Any
-
 import click
 from sqlalchemy import Connection
 
 from revpipe import queries
-from revpipe.commands.context import ledger
+from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
 from revpipe.story import view as trace_view
 from revpipe.terminal import say
@@ -38,7 +34,7 @@ def trace(id_: str, limit: int, *, json_: bool) -> None:
             raise Unknown(_why_none(tx, id_.strip()))
         stories = [queries.story(tx, signal_id) for signal_id in found[:limit]]
     if json_:
-        say(json.dumps(stories, default=_plain, indent=2))
+        as_json(stories)
     else:
         say("\n\n".join("\n".join(trace_view.lines(story)) for story in stories))
     if len(found) > limit:
@@ -54,9 +50,3 @@ def _why_none(tx: Connection, name: str) -> str:
         f"the ledger knows no signal, correlation, delivery, action, dead letter or deal {name!r}."
         " List what came in with: revpipe signals"
     )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return str(value)
