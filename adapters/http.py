@@ -129,16 +129,19 @@ class HttpClient:
             )
         except requests.ConnectTimeout as error:
             failure: RevpipeError = Transient(f"{self.vendor} could not be reached in time: {_name(error)}")
+            failure.where = f"{self.vendor} out of reach"
         except _OURS as error:
             raise Permanent(f"the request to {self.vendor} can't be sent: {_name(error)}") from error
         except requests.RequestException as error:
             arrived = not _refused(error)
             failure = Transient(f"{self.vendor} broke the call off: {_name(error)}", ambiguous=arrived and not safe)
+            failure.where = f"{self.vendor} {'broke off' if arrived else 'out of reach'}"
         else:
             if 200 <= response.status_code < 300:
                 self._gate.report(self.vendor, kind, None)
                 return response
             failure = error_for(self.vendor, response, safe=safe)
+            failure.where = f"{self.vendor} {response.status_code}"
             if isinstance(failure, RateLimited) and failure.retry_after is None and self._wait_told:
                 failure.retry_after = self._wait_told(response)
         self._gate.report(self.vendor, kind, failure)

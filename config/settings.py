@@ -1,6 +1,7 @@
 """What differs between deployments, read once from the environment. Nothing else reads it."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -58,6 +59,12 @@ def _flag(value: str) -> bool:
 
 def _path(value: str) -> Path:
     return Path(value).expanduser().absolute()
+
+
+def _channel(value: str) -> str:
+    if not re.fullmatch(r"[CGD][A-Z0-9]{5,20}", value.strip()):
+        raise ValueError("must be a channel's id, such as C0123456789, not its name")
+    return value.strip()
 
 
 def _versions(value: str) -> tuple[str, ...]:
@@ -163,7 +170,7 @@ class Settings:
         None, _text, "posts alerts", "Slack, your app > OAuth & Permissions > Bot token", secret=True
     )
     slack_default_channel: str | None = _setting(
-        None, _text, "the channel id for alerts whose rule names none", "Slack, channel details > Channel ID"
+        None, _channel, "the channel id for alerts whose rule names none", "Slack, channel details > Channel ID"
     )
     slack_base_url: str = _setting("https://slack.com/api/", lambda v: _url(v) + "/", "Slack's API")
     llm_provider: str = _setting(

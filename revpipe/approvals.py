@@ -88,6 +88,12 @@ def listing(tx: Connection, limit: int = 50) -> list[dict[str, Any]]:
     return [dict(row) for row in rows.mappings()]
 
 
+def approved(tx: Connection, action_id: uuid.UUID) -> dict[str, Any]:
+    """What was approved: the action's type and params. Raises NoResultFound for an id that is no action's."""
+    row = tx.execute(text("SELECT type, params FROM actions WHERE action_id = :id"), {"id": action_id})
+    return dict(row.mappings().one())
+
+
 def _decide(
     tx: Connection, action_id: uuid.UUID, state: str, by: str, reason: str | None, now: datetime
 ) -> Mapping[str, Any]:

@@ -2,9 +2,13 @@
 
 
 class RevpipeError(Exception):
-    """A failure of a piece of work; `code` is the stable word for it in trail and dead letters."""
+    """A failure of a piece of work; `code` is the stable word for it in trail and dead letters.
+
+    `where` tells a person which vendor it was and what it answered, in codes and numbers only: `hubspot 503`.
+    """
 
     code = "error"
+    where: str | None = None
 
 
 class Transient(RevpipeError):

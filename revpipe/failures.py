@@ -86,9 +86,11 @@ def letter_of(
     )
 
 
-def code_of(error: Exception) -> str:
-    """The word for an error in the trail: its code if it is one of ours, else the name of its class."""
-    return str(getattr(error, "code", type(error).__name__))
+def told_of(error: Exception) -> dict[str, str]:
+    """An error in the trail's words: its code if it is one of ours, else the name of its class; and where."""
+    told = {"error": str(getattr(error, "code", type(error).__name__))}
+    where = getattr(error, "where", None)
+    return told | {"where": where} if where else told
 
 
 def _bury_signal(
@@ -131,7 +133,7 @@ def _entry(
         "stage": stage,
         "attempt": row["attempts"],
         "reason": reason,
-        "error": code_of(error),
+        **told_of(error),
         "worker": work.worker_name(),
     }
     if due is not None:

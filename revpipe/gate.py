@@ -85,7 +85,9 @@ class RedisGate:
             return
         wait = self._ask(f"revpipe:rate:{vendor}:{bucket}", rate)
         if wait > 0:
-            raise RateLimited(f"no rate token left for {vendor} {bucket}", retry_after=max(wait, 1000) / 1e6)
+            refusal = RateLimited(f"no rate token left for {vendor} {bucket}", retry_after=max(wait, 1000) / 1e6)
+            refusal.where = f"our rate for {vendor}"
+            raise refusal
 
     def report(self, vendor: str, kind: str, error: RevpipeError | None) -> None:
         """Log a call that failed. The error's text stays out of it: a vendor's answer may quote customer data."""

@@ -181,7 +181,7 @@ def _end(tx: Connection, row: Mapping[str, Any], state: str, reason: str, done_a
 def _trouble(row: Mapping[str, Any], reason: str, error: Exception | None) -> dict[str, Any]:
     detail = {"type": row["type"], "attempt": row["attempts"], "reason": reason, "worker": work.worker_name()}
     if error is not None:
-        detail["error"] = failures.code_of(error)
+        detail |= failures.told_of(error)
     return detail
 
 

@@ -45,6 +45,10 @@ class HubSpotSettings(Protocol):
     def hubspot_base_url(self) -> str:
         """Where the API is, without a path."""
 
+    @property
+    def hubspot_portal_id(self) -> str | None:
+        """The account, for links to its pages."""
+
 
 class HubSpotClient:
     """One HubSpot account. Safe to share between threads; opens no connection before its first call."""

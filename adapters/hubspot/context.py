@@ -41,8 +41,14 @@ class HubSpotProvider:
     name = "hubspot"
     parts = ("deal", "change", "account", "contact")
 
-    def __init__(self, client: HubSpotClient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        client: HubSpotClient,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        portal_id: str | None = None,
+    ) -> None:
         self._client = client
+        self._portal_id = portal_id
         self._now = now
         self._owners = Owners(client)
         self._pipelines = Pipelines(client)
@@ -75,7 +81,7 @@ class HubSpotProvider:
 
     def _answer(self, chunk: Chunk, around: Around, need: Need, fetched_at: datetime) -> Parts | RevpipeError:
         finders: Mapping[str, Callable[[Chunk, Need], Found]] = {
-            "deal": partial(_deal, around),
+            "deal": partial(_deal, around, self._portal_id or _portal_of(need.signal)),
             "change": _change,
             "account": _account,
             "contact": _contact,
@@ -94,7 +100,7 @@ class HubSpotProvider:
 
 def build_provider(settings: HubSpotSettings, gate: Gate) -> HubSpotProvider:
     """The provider for the account that the settings name."""
-    return HubSpotProvider(HubSpotClient(settings, gate))
+    return HubSpotProvider(HubSpotClient(settings, gate), portal_id=settings.hubspot_portal_id)
 
 
 def _check_fresh(chunk: Chunk, need: Need, now: datetime) -> None:
@@ -108,7 +114,12 @@ def _check_fresh(chunk: Chunk, need: Need, now: datetime) -> None:
             raise Transient(f"hubspot does not show {object_type} {record_id} yet")
 
 
-def _deal(around: Around, chunk: Chunk, need: Need) -> Found:
+def _portal_of(signal: Signal) -> str | None:
+    """The account that HubSpot itself named in its event."""
+    return text((signal.payload.get("vendor") or {}).get("portal_id"))
+
+
+def _deal(around: Around, portal_id: str | None, chunk: Chunk, need: Need) -> Found:
     if need.deal_id is None:
         return None, need.no_deal
     deal = chunk.record(DEALS, need.deal_id)
@@ -121,7 +132,8 @@ def _deal(around: Around, chunk: Chunk, need: Need) -> Found:
         open_tasks=open_tasks(filter(None, tasks)),
         owner=around.owners.get(text(deal.properties.get("hubspot_owner_id")) or ""),
     )
-    return deal_value(deal, surroundings, around.stages), None
+    url = f"https://app.hubspot.com/contacts/{portal_id}/record/0-3/{deal.id}" if portal_id else None
+    return {**deal_value(deal, surroundings, around.stages), "url": url}, None
 
 
 def _change(chunk: Chunk, need: Need) -> Found:

@@ -71,7 +71,6 @@ def deal_value(deal: Record, around: Surroundings, stages: Stages) -> dict[str, 
         "stage_history": _stage_history(deal, stages),
         "close_date_history": _close_date_history(deal),
         "open_tasks": list(around.open_tasks),
-        "url": None,
     }
 
 

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from adapters.hubspot.answers import Record
@@ -36,10 +36,21 @@ def body_html(body: str) -> str:
     return html.escape(body.strip()).replace("\r\n", "\n").replace("\n", "<br>")
 
 
+def due_at(created_at: datetime, days: int) -> datetime:
+    """17:00 UTC so many days after; when that is past or falls on a weekend, 17:00 of the next working day.
+
+    It follows from the order alone, so that a second try asks for the same.
+    """
+    due = (created_at.astimezone(UTC) + timedelta(days=days)).replace(hour=17, minute=0, second=0, microsecond=0)
+    while due <= created_at or due.weekday() >= 5:
+        due += timedelta(days=1)
+    return due
+
+
 def creation(order: Order) -> dict[str, Any]:
     """The request body for an order's task; the same for each try (SimplePublicObjectInputForCreate)."""
     params = order.params
-    due = order.created_at + timedelta(days=params.get("due_in_days", 1))
+    due = due_at(order.created_at, params.get("due_in_days", 1))
     written = body_html(params.get("body") or "")
     properties = {
         "hs_timestamp": iso(due),

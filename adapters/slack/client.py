@@ -105,7 +105,12 @@ def error_in(name: str, answer: Mapping[str, Any], headers: Mapping[str, str], *
     `safe` says that the call only read, so that a failure leaves no doubt.
     """
     code = str(answer.get("error") or "no error code")[:100]
-    said = f"slack refused {name}: {code}"
+    error = _error(code, f"slack refused {name}: {code}", answer, headers, safe=safe)
+    error.where = f"slack {code}"
+    return error
+
+
+def _error(code: str, said: str, answer: Mapping[str, Any], headers: Mapping[str, str], *, safe: bool) -> RevpipeError:
     if code in _LIMITED:
         return RateLimited(said, retry_after=retry_after(headers.get("Retry-After")))
     if code in _PASSING:

@@ -3,6 +3,8 @@
 import getpass
 import textwrap
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -34,9 +36,7 @@ def list_(json_: bool) -> None:
         about = row["deal_name"] or f"deal {row['deal_id'] or '-'}"
         say(f"{row['action_id']}  {row['type']}  {about}  {left} left")
         say(f"    because: {why.get(row['rule_id'], '')} (rule {row['rule_id']})")
-        for name, value in row["params"].items():
-            if value not in (None, ""):
-                say(textwrap.indent(f"{name}: {value}", "    "))
+        _show(row["params"])
     if not rows:
         say("nothing waits for approval")
 
@@ -47,7 +47,14 @@ def list_(json_: bool) -> None:
 def approve(action_id: uuid.UUID, by: str) -> None:
     """Let an action be carried out."""
     with ledger() as services:
-        say(approving.approve(services, action_id, by))
+        approving.approve(services, action_id, by)
+        with transaction(services.engine) as tx:
+            action = approving.approved(tx, action_id)
+    if action["type"] == "draft_followup":
+        say("approved; revpipe sends no mail: this is the text to send\n")
+        _show(action["params"])
+    else:
+        say("approved")
 
 
 @approvals.command()
@@ -58,3 +65,10 @@ def reject(action_id: uuid.UUID, by: str, reason: str | None) -> None:
     """End an action without effect."""
     with ledger() as services:
         say(approving.reject(services, action_id, by, reason))
+
+
+def _show(params: Mapping[str, Any]) -> None:
+    """What is to be done, the short lines before the long ones."""
+    for name, value in sorted(params.items(), key=lambda item: (len(str(item[1])), item[0])):
+        if value not in (None, ""):
+            say(textwrap.indent(f"{name}: {value}", "    "))

@@ -31,13 +31,17 @@ def ledger() -> Iterator[Services]:
             with services.engine.connect() as connection:
                 at = migrate.current(connection)
             if at != migrate.newest():
-                raise click.ClickException(
-                    f"the ledger is at {at or 'no'} revision, this release needs {migrate.newest()}:"
-                    " run revpipe migrate first"
-                )
+                raise click.ClickException(_not_ready(settings, at))
             yield services
         finally:
             services.engine.dispose()
+
+
+def _not_ready(settings: Settings, at: str | None) -> str:
+    if at is None:
+        asked = f" ({settings.revpipe_data_dir}: is REVPIPE_DATA_DIR right?)" if load().database_url is None else ""
+        return f"the tables are not there yet{asked}; make them with: revpipe migrate"
+    return f"the tables are of revision {at}, this release needs {migrate.newest()}; run: revpipe migrate"
 
 
 def as_json(value: Any) -> None:

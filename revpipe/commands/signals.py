@@ -27,4 +27,4 @@ def signals(limit: int, deal: str | None, json_: bool) -> None:
             f"{' (' + row['reason'] + ')' if row['reason'] else ''}"
         )
     if not rows:
-        say("no signals yet")
+        say(f"no signals for deal {deal}" if deal else "no signals yet")

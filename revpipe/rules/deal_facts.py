@@ -1,7 +1,7 @@
 """Numbers that rules want and no vendor sends: days to close, days idle, pushes, steps back, recent rivals."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
@@ -45,6 +45,12 @@ def days_since(value: Any, now: datetime) -> int | None:
     """Whole days between a time and `now`; 0 for a time that is still to come."""
     at = moment(value)
     return max((now - at).days, 0) if at else None
+
+
+def hours_since(value: Any, now: datetime) -> int | None:
+    """Whole hours between a time and `now`; 0 for a time that is still to come."""
+    at = moment(value)
+    return max(int((now - at) / timedelta(hours=1)), 0) if at else None
 
 
 def pushes(history: Any) -> int | None:

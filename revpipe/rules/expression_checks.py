@@ -12,6 +12,7 @@ from revpipe.rules import cel_text, samples
 from revpipe.rules.cel_text import Token
 from revpipe.rules.expressions import MAX_TERMS, leaves, null_test, terms
 from revpipe.rules.name_checks import name_faults
+from revpipe.rules.syntax_hints import hints
 
 MAX_LENGTH: Final = 2000
 MAX_TOKENS: Final = 400
@@ -27,7 +28,7 @@ def condition_faults(condition: str) -> list[str]:
         cel.compile(condition)
         items = cel_text.tokens(condition)
     except ValueError as error:
-        return [f"is not a CEL expression: {_first_line(error)}"]
+        return [f"is not a CEL expression: {_first_line(error)}{hints(condition)}"]
     faults = _shape_faults(items) or name_faults(items)
     if faults:
         return list(dict.fromkeys(faults))

@@ -26,6 +26,7 @@ SIGNAL: Final = {
     "confidence": Field("float", "how sure the source is, 0 to 1"),
     "fired_at": Field("time", "when it happened", _TIME),
     "received_at": Field("time", "when it reached us", _TIME),
+    "age_hours": Field("int", "whole hours from fired_at to now, never negative"),
     "deal_id": Field("text", "the deal that the signal itself names", _ID),
     "account_id": Field("text", "the account that the signal itself names", _ID),
     "contact_id": Field("text", "the contact that the signal itself names", _ID),

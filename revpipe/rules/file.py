@@ -154,7 +154,8 @@ class _Reader:
         for index, name in enumerate(names):
             matched = {event for event in EVENTS if _matches(event, name)}
             if not matched:
-                self.document.fault((*path, index), f"unknown event {name!r}{guess(name, EVENTS)}; see docs/rules.md")
+                near = guess(name, EVENTS) or "; docs/rules.md lists the events"
+                self.document.fault((*path, index), f"unknown event {name!r}{near}")
             found |= matched
         return tuple(names), frozenset(found)
 

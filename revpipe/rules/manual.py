@@ -3,12 +3,14 @@
 `python -m revpipe.rules.manual` writes it anew.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from revpipe import action_policy
 from revpipe.rules import book as rules
+from revpipe.rules.action_params import PARAMS, Param
 from revpipe.rules.fields import EVENTS, FIELDS
 from revpipe.rules.name_checks import FUNCTIONS, METHODS
 from revpipe.rules.rule import Rule
@@ -72,6 +74,29 @@ then. `{% if deal.next_step %} … {% endif %}` and `{{ 'a' if deal.overdue else
 A param written on one line stays one line. An inserted value is cut at 1,000 characters, a whole param at 4,000.
 """
 
+_THEN: Final = """## What may stand under `then`
+
+```yaml
+then:
+  - type: create_task
+    priority: high
+    approval: always
+    params:
+      subject: "{{ deal.name or 'A deal' }}: call the buyer"
+      due_in_days: 2
+```
+
+| key | needed | allowed values |
+| --- | --- | --- |
+| `type` | yes | `create_task`, `update_crm`, `send_alert`, `draft_followup` |
+| `params` | yes | the params of that type, below; any other name is a fault |
+| `priority` | no; as urgent as the signal | `immediate`, `high`, `standard`, `low`: which queue the action takes |
+| `approval` | no; as `config/actions.yaml` says for the type | `always`: a person must agree first; `never`: asks for none |
+
+`priority` beside `type` is the action's urgency here; `priority` under `params` of a task is what HubSpot shows.
+Every text may be a template. A param that is needed must not come out empty: the action would fail.
+"""
+
 
 def page(book: rules.RuleBook) -> str:
     """The whole manual for `book`, as Markdown."""
@@ -81,6 +106,7 @@ def page(book: rules.RuleBook) -> str:
     sections = (
         _INTRO + f"\nFunctions: {functions}.\n",
         _TEMPLATES + "\n" + filters,
+        _actions(),
         "## The rules we ship\n\n" + _shipped(book.rules),
         "## Events\n\n" + events,
         "## Facts\n\n`now` is the time of the decision. Every other fact is a field:\n\n" + _fields(),
@@ -93,6 +119,21 @@ def _fields() -> str:
         (f"`{root}.{name}`", field.type, field.doc) for root, fields in FIELDS.items() for name, field in fields.items()
     ]
     return _table(("field", "type", "meaning"), rows)
+
+
+def _actions() -> str:
+    parts = [_THEN]
+    for kind, params in PARAMS.items():
+        rows = [
+            (f"`{name}`", param.type, _need(param), f"`{json.dumps(param.example)}`", param.allowed)
+            for name, param in params.items()
+        ]
+        parts.append(f"### {kind}\n\n" + _table(("param", "type", "needed", "example", "allowed values"), rows))
+    return "\n".join(parts)
+
+
+def _need(param: Param) -> str:
+    return "yes" if param.needed else f"no; {param.default}"
 
 
 def _shipped(shipped: tuple[Rule, ...]) -> str:

@@ -13,6 +13,8 @@ from revpipe.rules.deal_facts import moment
 MAX_TEXT: Final = 4000
 MAX_INSERT: Final = 1000
 MAX_ITEMS: Final = 50
+# Not strftime's names: those change with the locale of the machine.
+_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _MOST: Final = 2**63 - 1
 _UNSTORABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -71,6 +73,12 @@ def day(value: Any) -> Any:
     return at.date().isoformat() if at else value
 
 
+def date(value: Any) -> Any:
+    """A time as its UTC day in words, 15 Jan 2026."""
+    at = moment(value)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}" if at else value
+
+
 def first(value: Any) -> Any:
     """A list's first item, None if it is empty."""
     if isinstance(value, list):
@@ -96,6 +104,7 @@ def words(value: Any) -> Any:
 FILTERS: Final[dict[str, Callable[[Any], Any]]] = {
     "number": number,
     "day": day,
+    "date": date,
     "first": first,
     "bullets": bullets,
     "words": words,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from revpipe.ports import Part
-from revpipe.rules.deal_facts import call_facts, deal_facts, moment
+from revpipe.rules.deal_facts import call_facts, deal_facts, hours_since, moment
 from revpipe.rules.fields import EVENTS, FIELDS, ITEM_KEYS, Field
 from revpipe.signals import Signal
 
@@ -28,7 +28,7 @@ def facts(signal: Signal, parts: Mapping[str, Part], history: Mapping[str, Any],
     deal, account, contact = values["deal"], values["account"], values["contact"]
     change = values["change"]
     raw: dict[str, Mapping[str, Any]] = {
-        "signal": _signal_facts(signal, change),
+        "signal": _signal_facts(signal, change, now),
         "deal": {**deal, **deal_facts(signal, deal, change, now), "id": deal.get("id") or signal.deal_id},
         "account": {**account, "id": account.get("id") or deal.get("account_id") or signal.account_id},
         "contact": {**contact, "id": contact.get("id") or signal.contact_id},
@@ -55,7 +55,7 @@ def _value(parts: Mapping[str, Part], name: str) -> Mapping[str, Any]:
     return part.value if part is not None and part.value is not None else {}
 
 
-def _signal_facts(signal: Signal, change: Mapping[str, Any]) -> dict[str, Any]:
+def _signal_facts(signal: Signal, change: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     payload = signal.payload
     old, new = change.get("old_value"), change.get("new_value", payload.get("new_value"))
     before, after = _float(old), _float(new)
@@ -70,6 +70,7 @@ def _signal_facts(signal: Signal, change: Mapping[str, Any]) -> dict[str, Any]:
         "confidence": signal.confidence,
         "fired_at": signal.fired_at,
         "received_at": signal.received_at,
+        "age_hours": hours_since(signal.fired_at, now),
         "deal_id": signal.deal_id,
         "account_id": signal.account_id,
         "contact_id": signal.contact_id,

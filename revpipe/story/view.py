@@ -12,7 +12,20 @@ NOT_FIRED: Final = 6
 """How many rules that listened and did not fire are told of when nothing was due."""
 TOLD: Final = {
     *("parts", "actions", "rules_version", "fired", "by", "disposition", "delivery_id", "source", "event", "stage"),
-    *("cause", "lag_s", "urgency", "waited_ms", "took_ms", "attempt", "worker", "queue", "wait_s", "error", "reason"),
+    *(
+        "cause",
+        "lag_s",
+        "urgency",
+        "waited_ms",
+        "took_ms",
+        "attempt",
+        "worker",
+        "queue",
+        "wait_s",
+        "where",
+        "error",
+        "reason",
+    ),
     *("type", "adapter", "rule", "external_id", "after_s", "expires_h"),
 }
 """Details that have words of their own; a detail of any other name is shown as it is."""
@@ -99,7 +112,7 @@ def _timing(detail: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _trouble(detail: Mapping[str, Any]) -> Iterator[str]:
-    words = [str(detail[name]).replace("_", " ") for name in ("cause", "reason", "error") if detail.get(name)]
+    words = [str(detail[name]).replace("_", " ") for name in ("where", "cause", "reason", "error") if detail.get(name)]
     if words:
         yield ", ".join(dict.fromkeys(words)) + (f" in {detail['queue']}" if detail.get("queue") else "")
     if detail.get("wait_s") is not None:

@@ -3,7 +3,7 @@
 import json
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, request
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -50,5 +50,6 @@ def _no_database(error: Exception) -> Response:
 
 def _http(error: HTTPException) -> Response:
     if error.code == 413:
+        log.warning("too_large", path=request.path, bytes=request.content_length)
         return problem(413, "Too large", "A body may have 1,000,000 bytes at the most.")
     return problem(error.code or 500, error.name, error.description or error.name)

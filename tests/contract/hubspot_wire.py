@@ -18,6 +18,7 @@ CREATED = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 class Settings:
     hubspot_base_url: str
     hubspot_access_token: str | None = "sandbox-token"
+    hubspot_portal_id: str | None = None
 
 
 @dataclass

@@ -73,7 +73,7 @@ def test_a_task_is_made_with_its_marker_and_found_again(sandbox, actions):
     (made,) = done(sandbox, "tasks.create")
     assert (effect.external_id, effect.url, effect.detail) == (made.id, None, {"object_type": "task"})
     assert made.body["properties"] == {
-        "hs_timestamp": "2026-11-24T10:00:00Z",
+        "hs_timestamp": "2026-11-24T17:00:00Z",
         "hs_task_subject": "Call Dana",
         "hs_task_body": f"&lt;b&gt;Hi&lt;/b&gt; &amp; bye<br>soon<br>[revpipe {wanted.key}]",
         "hs_task_status": "NOT_STARTED",

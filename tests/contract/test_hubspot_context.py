@@ -262,3 +262,13 @@ def test_a_blip_is_survived(sandbox, provider):
 def test_building_opens_no_connection():
     built = build_provider(Settings("http://127.0.0.1:9"), OpenGate())
     assert (built.name, built.parts) == ("hubspot", ("deal", "change", "account", "contact"))
+
+
+@pytest.mark.parametrize("portal_id", ["24681357", None])
+def test_a_deal_s_page_is_named_if_the_account_is_known(sandbox, gate, portal_id):
+    add(sandbox, {"type": "deal", "id": "198765432999", "properties": {"dealname": "Acme"}})
+    settings = Settings(sandbox.url + "/hubspot", hubspot_portal_id=portal_id)
+    provider = HubSpotProvider(HubSpotClient(settings, gate), now=lambda: NOW, portal_id=settings.hubspot_portal_id)
+    part = fetch_one(provider, signal("deal.created", deal_id="198765432999", payload={}))["deal"]
+    page = "https://app.hubspot.com/contacts/24681357/record/0-3/198765432999"
+    assert part.value["url"] == (page if portal_id else None)
