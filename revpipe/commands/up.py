@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -25,6 +26,10 @@ def standing(
             click.echo("stopping …")
     except formation.Collapsed as error:
         raise click.ClickException(str(error)) from error
+
+
+WEBHOOKS: Final = ("hubspot_client_secret", "gong_webhook_public_key")
+"""Settings without which a source is refused, though everything else runs."""
 
 
 def _say(message: str) -> None:
@@ -59,3 +64,6 @@ def _tell(running: Formation) -> None:
     if running.sandbox is not None:
         click.echo(f"sandbox {running.sandbox.url}")
     click.echo(f"logs {running.logs}")
+    lacking = [name.upper() for name in WEBHOOKS if running.sandbox is None and not getattr(running.settings, name)]
+    if lacking:
+        _say(f"not set: {', '.join(lacking)}; webhooks that need one of them are refused until it is")

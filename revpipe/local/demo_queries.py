@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from revpipe import queries
 from revpipe.story import actions as story_actions
-from revpipe.story.words import KINDS, ending, part, span
+from revpipe.story.words import KINDS, clip, ending, part, span
 
 CALLED: Final = {
     "create_task": "task",
@@ -33,7 +33,7 @@ def refused(tx: Connection, delivery_id: str) -> list[str]:
         text("SELECT reason, error FROM dead_letters WHERE delivery_id = :id AND stage = 'ingest' ORDER BY letter_id"),
         {"id": delivery_id},
     )
-    return [f"dead letter ({row.reason}): {row.error.splitlines()[0][:90]}" for row in rows]
+    return [f"dead letter ({row.reason}): {clip(row.error.splitlines()[0], 90)}" for row in rows]
 
 
 def open_letters(tx: Connection) -> int:

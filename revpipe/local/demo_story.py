@@ -152,4 +152,4 @@ def _show_where(running: Formation) -> None:
     click.echo("              revpipe signals · approvals list · deadletters list · queues · trace ID")
     if running.sandbox is not None:
         click.echo(f"vendors  {running.sandbox.url}/_sandbox/effects")
-    click.echo(f"console  {running.url}")
+    click.echo(f"web      {running.url}")

@@ -17,7 +17,7 @@ def receive(source: str) -> tuple[Response, int]:
     """
     found = services().sources.get(source)
     if found is None:
-        abort(404)
+        abort(404, f"No source is named so; there are: {', '.join(sorted(services().sources))}.")
     inbound = InboundRequest(
         method=request.method,
         target=_target(),

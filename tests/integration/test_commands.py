@@ -75,7 +75,7 @@ def test_the_table_fits_the_screen_and_names_deals_and_rules(demo: Demo) -> None
     assert any("close-date-pushed-twice" in line for line in table)
     assert demo.text.count("1 duplicates") == 1
     assert "dead letter (bad_time)" in demo.text
-    assert "console  http://127.0.0.1:" in demo.text
+    assert "web      http://127.0.0.1:" in demo.text
 
 
 def test_trace_explains_a_task_on_one_screen(ask: Ask) -> None:

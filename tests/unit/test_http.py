@@ -110,6 +110,7 @@ def test_a_refused_connection_did_nothing(nobody):
     with pytest.raises(Transient) as caught:
         HttpClient("acme", nobody, gate).request("POST", "/x", json={})
     assert not caught.value.ambiguous
+    assert caught.value.where == "acme out of reach"
     assert (gate.spent, gate.ends) == (1, [caught.value])
 
 
@@ -125,6 +126,7 @@ def test_a_call_that_broke_off_may_have_arrived(hanging_up):
     with pytest.raises(Transient) as caught:
         HttpClient("acme", hanging_up, gate).request("POST", "/x", json={})
     assert caught.value.ambiguous
+    assert caught.value.where == "acme broke off"
     assert gate.spent == 1
 
 

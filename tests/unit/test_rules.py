@@ -211,6 +211,35 @@ def test_a_fault_is_told_with_its_line(old: str, new: str, fault: str) -> None:
     assert any(line.startswith(fault) for line in told), told
 
 
+@pytest.mark.parametrize(
+    ("condition", "hint"),
+    [
+        ("deal.is_closed = false", "; write == to compare"),
+        ("deal.overdue and deal.is_won", "; write && for and, || for or, ! for not"),
+        ("deal.overdue OR deal.is_won", "; write && for and, || for or, ! for not"),
+        ("not deal.overdue", "; write && for and, || for or, ! for not"),
+        ("deal.amount > 20,000", "; write 20000, not 20,000"),
+        ("deal.amount > 1,250,000 and deal.name = 'x'", "; write == to compare; write && for and"),
+    ],
+)
+def test_a_common_slip_in_a_condition_is_told_with_what_to_write(condition: str, hint: str) -> None:
+    (told,) = faults(GOOD.replace("when: deal.overdue", f'when: "{condition}"'))
+    assert told.startswith("rules.yaml:3: when: is not a CEL expression: ")
+    assert hint in told
+
+
+def test_what_stands_in_quotes_brings_no_hint() -> None:
+    (told,) = faults(GOOD.replace("when: deal.overdue", "when: deal.name == 'a = b and 20,000' &&"))
+    assert "; write" not in told
+
+
+def test_a_guess_is_the_end_of_its_sentence() -> None:
+    (told,) = faults(GOOD.replace("call.completed", "call.complete"))
+    assert told.endswith("did you mean call.completed?")
+    (told,) = faults(GOOD.replace("call.completed", "zzz"))
+    assert told.endswith("unknown event 'zzz'; docs/rules.md lists the events")
+
+
 def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
     told = faults(GOOD.replace("idle_days", "idle_dayz").replace("7d", "7x").replace("deal.overdue", "deal.overdu"))
     assert [line.split(":")[1] for line in told] == ["3", "13", "14"]

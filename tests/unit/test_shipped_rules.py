@@ -43,7 +43,9 @@ OPEN = {
 }
 QUIET = {**OPEN, "idle_days": 11, "days_to_close": 21, "overdue": False, "close_date": "2026-02-10T00:00:00+00:00"}
 PUSHED = {**OPEN, "close_date_pushes": 2, "amount": 50000.0}
-CALL = {"competitors": ["Initech"], "said_by": "external", "next_steps": [], "call_title": "Review"}
+CALL = {"competitors": ["Initech"], "said_by": "external", "next_steps": [], "call_title": "Review", "age_hours": 71}
+ONE_DEAL = {**CALL, "deals_on_call": 1}
+STEP = {"next_steps": ["Papers"], "deals_on_call": 1, "age_hours": 71}
 CHAMPION = {"id": "9", "name": "Kim Ode", "buying_roles": ["CHAMPION"]}
 FRESH = {"stale": False}
 
@@ -58,6 +60,9 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool
     ("idle-near-close", "deal.stage_changed", {**QUIET, "days_to_close": None}, {}, {}, False),
     ("idle-near-close", "deal.stage_changed", {**QUIET, "is_closed": True}, {}, {}, False),
     ("idle-near-close", "deal.stage_changed", {**QUIET, "is_closed": None}, {}, {}, False),
+    ("idle-near-close", "deal.close_date_changed", QUIET, {}, {}, True),
+    ("idle-near-close", "deal.association_added", QUIET, {}, {}, True),
+    ("idle-near-close", "deal.owner_changed", QUIET, {}, {}, False),
     ("idle-near-close", "deal.deleted", QUIET, {}, {}, False),
     ("overdue-close-date", "deal.stage_changed", {**OPEN, "overdue": True}, {}, {}, True),
     (
@@ -102,7 +107,19 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool
     ("amount-cut", "deal.amount_changed", OPEN, {**FRESH, "change_percent": 50.0}, {}, False),
     ("amount-cut", "deal.amount_changed", OPEN, FRESH, {}, False),
     ("competitor-mentioned", "call.completed", OPEN, CALL, {}, True),
-    ("competitor-mentioned", "call.completed", {}, CALL, {}, True),
+    ("competitor-mentioned", "call.completed", OPEN, {**CALL, "deals_on_call": 5}, {}, True),
+    ("competitor-mentioned", "call.completed", {}, CALL, {}, False),
+    ("competitor-mentioned", "call.completed", {"id": "42"}, CALL, {}, False),
+    ("competitor-mentioned", "call.completed", OPEN, {**CALL, "age_hours": 72}, {}, False),
+    ("competitor-mentioned", "call.completed", OPEN, {**CALL, "age_hours": None}, {}, False),
+    ("competitor-follow-up", "call.completed", OPEN, ONE_DEAL, {}, True),
+    ("competitor-follow-up", "call.completed", OPEN, {**CALL, "deals_on_call": 2}, {}, False),
+    ("competitor-follow-up", "call.completed", OPEN, CALL, {}, False),
+    ("competitor-follow-up", "call.completed", {"id": "42"}, ONE_DEAL, {}, False),
+    ("competitor-follow-up", "call.completed", {**OPEN, "is_closed": True}, ONE_DEAL, {}, False),
+    ("competitor-follow-up", "call.completed", OPEN, {**ONE_DEAL, "competitors": []}, {}, False),
+    ("competitor-follow-up", "call.completed", OPEN, {**ONE_DEAL, "age_hours": 72}, {}, False),
+    ("competitor-follow-up", "call.completed", {**OPEN, "open_task_subjects": ["competition"]}, ONE_DEAL, {}, False),
     ("competitor-mentioned", "call.completed", OPEN, {**CALL, "competitors": []}, {}, False),
     ("competitor-mentioned", "call.completed", OPEN, {**CALL, "competitors": None}, {}, False),
     ("competitor-mentioned", "call.completed", {**OPEN, "is_closed": True}, CALL, {}, False),
@@ -124,14 +141,15 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool
     ("champion-left", "contact.deleted", {}, {}, {**CHAMPION, "buying_roles": None}, False),
     ("champion-left", "contact.deleted", {"is_closed": True}, {}, CHAMPION, False),
     ("champion-left", "contact.association_added", OPEN, {"deal_id": "42"}, CHAMPION, False),
-    ("next-step-from-call", "call.completed", OPEN, {"next_steps": ["Papers"], "deals_on_call": 1}, {}, True),
-    ("next-step-from-call", "call.completed", OPEN, {"next_steps": ["Papers"], "deals_on_call": 2}, {}, False),
-    ("next-step-from-call", "call.completed", OPEN, {"next_steps": [], "deals_on_call": 1}, {}, False),
+    ("next-step-from-call", "call.completed", OPEN, STEP, {}, True),
+    ("next-step-from-call", "call.completed", OPEN, {**STEP, "deals_on_call": 2}, {}, False),
+    ("next-step-from-call", "call.completed", OPEN, {**STEP, "next_steps": []}, {}, False),
+    ("next-step-from-call", "call.completed", OPEN, {**STEP, "age_hours": 72}, {}, False),
     (
         "next-step-from-call",
         "call.completed",
         {**OPEN, "next_step": "Call legal"},
-        {"next_steps": ["Papers"], "deals_on_call": 1},
+        STEP,
         {},
         False,
     ),
@@ -162,6 +180,9 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool
     ("call-without-stakes", "call.completed", OPEN, {"competitors": []}, {}, False),
     ("call-without-stakes", "call.completed", {"id": "42"}, {"competitors": []}, {}, False),
     ("call-without-stakes", "call.completed", {}, CALL, {}, False),
+    ("call-of-long-ago", "call.completed", OPEN, {**CALL, "age_hours": 72}, {}, True),
+    ("call-of-long-ago", "call.completed", OPEN, CALL, {}, False),
+    ("call-of-long-ago", "call.completed", OPEN, {**CALL, "age_hours": None}, {}, False),
 ]
 
 
@@ -210,29 +231,51 @@ def test_a_quiet_deal_gets_a_draft_that_waits_for_its_rep_and_a_task() -> None:
     assert draft.params["subject"] == "Next steps"
     assert draft.params["body"].startswith("Hi Kim,\n\n")
     assert draft.params["body"].endswith("Best regards,\nRobin")
-    assert task.params["subject"] == "Get in touch: Hooli has been quiet for 11 days"
+    assert task.params["subject"] == "Hooli: get in touch, quiet for 11 days"
     assert (task.params["owner_id"], task.params["deal_id"], task.params["contact_id"]) == ("7", "42", "9")
     assert (task.params["due_in_days"], task.params["priority"], task.params["task_type"]) == (0, "HIGH", "CALL")
     assert task.params["account_id"] is None
+    assert task.params["body"].splitlines()[0] == "Expected close: 10 Feb 2026."
+    assert "(revpipe approvals list)" in task.params["body"]
+
+
+def test_the_task_for_an_overdue_deal_says_so_in_words() -> None:
+    overdue = {**QUIET, "days_to_close": -9, "overdue": True}
+    actions = BOOK.evaluate(made("deal.property_changed", overdue, {}, {})).actions
+    first, second = (action.params for action in actions if action.type == "create_task")
+    assert first["subject"] == "Hooli: get in touch, quiet for 11 days"
+    assert first["body"].startswith("Expected close: 10 Feb 2026, which has passed.\n")
+    assert "-9" not in first["body"]
+    assert second["subject"] == "Hooli: set a realistic close date"
 
 
 def test_what_the_buyer_reads_names_neither_the_deal_nor_its_idle_days() -> None:
-    draft = by_type("deal.property_changed", {**QUIET, "name": "Secret"}, {}, {})["draft_followup"]
+    draft = by_type("deal.property_changed", {**QUIET, "name": "Secret", "next_step": "Squeeze"}, {}, {})[
+        "draft_followup"
+    ]
     assert "Secret" not in json.dumps(draft.params)
+    assert "Squeeze" not in json.dumps(draft.params)
     assert "11" not in json.dumps(draft.params)
 
 
 def test_a_competitor_gets_a_task_and_an_alert() -> None:
     actions = by_type("call.completed", OPEN, {**CALL, "call_url": "https://app.gong.io/call?id=1"}, {})
     task, alert = actions["create_task"].params, actions["send_alert"].params
-    assert task["subject"] == "Competitive position against Initech: Hooli"
+    assert task["subject"] == "Hooli: competitive position against Initech"
     assert re.search("(?i)compet", task["subject"]), "else the rule would not see its own task and fire again"
     assert alert["fields"] == {"Named by": "external", "Deal": "Hooli", "Owner": "nobody"}
     assert alert["link"] == "https://app.gong.io/call?id=1"
 
 
+def test_one_call_about_several_deals_drafts_no_mail() -> None:
+    assert set(by_type("call.completed", OPEN, {**CALL, "deals_on_call": 3}, {})) == {"create_task", "send_alert"}
+    draft = by_type("call.completed", OPEN, ONE_DEAL, {})["draft_followup"]
+    assert (draft.rule_id, draft.approval) == ("competitor-follow-up", "always")
+    assert "I will" not in draft.params["body"]
+
+
 def test_the_next_step_waits_for_a_person() -> None:
-    action = by_type("call.completed", OPEN, {"next_steps": ["Papers", "x"], "deals_on_call": 1}, {})["update_crm"]
+    action = by_type("call.completed", OPEN, {**STEP, "next_steps": ["Papers", "x"]}, {})["update_crm"]
     assert action.approval == "always"
     assert action.params == {"object": "deal", "id": "42", "properties": {"hs_next_step": "Papers"}}
 

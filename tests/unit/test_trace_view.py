@@ -231,10 +231,10 @@ def test_a_suppressed_action_names_the_winner() -> None:
 
 def test_retries_and_parks_tell_error_and_wait() -> None:
     retry = row("retry", 1, TASK, attempt=2, reason="rate_limited", error="rate_limited", wait_s=4.0)
-    parked = row("parked", 2, reason="circuit_open", error="transient", wait_s=120.0)
+    parked = row("parked", 2, reason="transient", error="transient", where="hubspot 503", wait_s=120.0)
     text = told(actions=[action()], trail=[retry, parked])
     assert line(text, "retry").strip() == "+950 ms  retry      create_task · rate limited · again in 4 s · attempt 2"
-    assert line(text, "parked").endswith("circuit open, transient · again in 2 min")
+    assert line(text, "parked").endswith("hubspot 503, transient · again in 2 min")
 
 
 def test_a_dead_letter_is_told_on_a_line_however_long_its_error() -> None:

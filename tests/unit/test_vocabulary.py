@@ -95,6 +95,21 @@ def test_idle_days_are_whole_days(ago: timedelta, days: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ago", "hours"),
+    [
+        (timedelta(0), 0),
+        (timedelta(minutes=59), 0),
+        (timedelta(hours=71, minutes=59), 71),
+        (timedelta(days=3), 72),
+        (timedelta(days=200), 4800),
+        (-timedelta(minutes=90), 0),
+    ],
+)
+def test_a_signals_age_is_in_whole_hours_and_never_negative(ago: timedelta, hours: int) -> None:
+    assert derive(a_signal("call.completed", fired_at=NOW - ago))["signal"]["age_hours"] == hours
+
+
+@pytest.mark.parametrize(
     ("days", "pushes"),
     [
         ([], 0),
