@@ -26,7 +26,7 @@ PARAMS: Final[dict[str, dict[str, Param]]] = {
     "create_task": {
         "subject": Param("text", "Acme, platform renewal: call the buyer", "not empty; line breaks become blanks"),
         "body": Param("text", "Agree the remaining steps.", "up to 65,000 characters as HTML", "no body"),
-        "due_in_days": Param("whole number", 2, "0 to 3650, counted from when the action was planned", "1"),
+        "due_in_days": Param("whole number", 2, "0 to 3650; a weekend moves it to Monday", "1"),
         "priority": Param("text", "HIGH", "`LOW`, `MEDIUM`, `HIGH`", "`MEDIUM`"),
         "task_type": Param("text", "CALL", "`TODO`, `CALL`, `EMAIL`", "`TODO`"),
         "owner_id": Param("text", "71234567", _ID, "nobody's task"),

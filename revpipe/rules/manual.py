@@ -91,7 +91,7 @@ then:
 | `type` | yes | `create_task`, `update_crm`, `send_alert`, `draft_followup` |
 | `params` | yes | the params of that type, below; any other name is a fault |
 | `priority` | no; as urgent as the signal | `immediate`, `high`, `standard`, `low`: which queue the action takes |
-| `approval` | no; as `config/actions.yaml` says for the type | `always`: a person must agree first; `never`: asks for none |
+| `approval` | no; as `config/actions.yaml` says for the type | `always` (a person agrees first), `never` |
 
 `priority` beside `type` is the action's urgency here; `priority` under `params` of a task is what HubSpot shows.
 Every text may be a template. A param that is needed must not come out empty: the action would fail.

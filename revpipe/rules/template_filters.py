@@ -14,7 +14,7 @@ MAX_TEXT: Final = 4000
 MAX_INSERT: Final = 1000
 MAX_ITEMS: Final = 50
 # Not strftime's names: those change with the locale of the machine.
-_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MOST: Final = 2**63 - 1
 _UNSTORABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 

@@ -9,18 +9,18 @@ from adapters.drafts.actions import DraftActions
 from adapters.hubspot import params as hubspot
 from adapters.slack.actions import SlackActions
 from adapters.slack.client import SlackClient
-from revpipe.errors import Permanent
+from revpipe.errors import Permanent, RevpipeError
 from revpipe.rules.action_params import PARAMS
 
 
 class SilentGate:
-    """Lets everything through; checking params sends nothing."""
+    """Checking params sends nothing."""
 
-    def acquire(self, resource: str) -> float:  # noqa: ARG002
-        return 0.0
+    def spend(self, vendor: str, kind: str) -> None:
+        raise AssertionError("a check calls nobody")
 
-    def throttled(self, resource: str, seconds: float) -> None:
-        """There is nothing to hold back."""
+    def report(self, vendor: str, kind: str, error: RevpipeError | None) -> None:
+        raise AssertionError("a check calls nobody")
 
 
 SLACK = SlackActions(SlackClient("xoxb-1", "http://127.0.0.1:9/api/", SilentGate()), None)
