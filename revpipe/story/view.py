@@ -132,6 +132,8 @@ def _own(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
         yield f"a person has {span(detail['expires_h'] * 3600)} to decide"
     elif what == "suppressed" and detail.get("by"):
         yield f"action {detail['by']} wins"
+    elif what == "decided" and story["plan"]:
+        yield f"by {story['plan']['decided_by']}, version {story['plan']['rules_version']}"
     elif what == "settled":
         yield str(detail.get("disposition")).replace("_", " ")
     elif what == "duplicate":
@@ -156,10 +158,16 @@ def _decision(story: Mapping[str, Any]) -> Iterator[str]:
         return
     told = plan["why"].get("rules", [])
     fired = [one for one in told if one.get("fired")]
-    yield f"{MARGIN}by {plan['decided_by']}, version {plan['rules_version']}" + ("" if fired else ": no rule fired")
+    if not fired:
+        yield f"{MARGIN}no rule fired"
+    shown: set[str] = set()
     for rule in fired:
-        yield f"{MARGIN}rule {rule['rule']}" + (" (terms left out)" if rule.get("shortened") else "")
-        yield from (f"{MARGIN}  {_term(term)}" for term in rule.get("terms", []))
+        terms = [_term(term) for term in rule.get("terms", [])]
+        again = sum(term in shown for term in terms)
+        left_out = "terms left out" if rule.get("shortened") else f"{again} of its terms are above" if again else ""
+        yield f"{MARGIN}rule {rule['rule']}" + (f" ({left_out})" if left_out else "")
+        yield from (f"{MARGIN}  {term}" for term in terms if term not in shown)
+        shown.update(terms)
     if not story["actions"]:
         yield from _near([one for one in told if one.get("listened") and not one.get("fired")])
 

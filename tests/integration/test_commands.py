@@ -82,7 +82,7 @@ def test_trace_explains_a_task_on_one_screen(ask: Ask) -> None:
     signal_id = call_story(ask)["signal"]["signal_id"]
     done = ask("trace", signal_id)
     lines = done.output.splitlines()
-    assert len(lines) < 40  # Two rules fire on this call, and each is told with its terms.
+    assert len(lines) < 30  # Two rules fire on this call, and each is told with its terms.
     assert max(map(len, lines)) <= 140
     for words in ("Acme, platform renewal", "rule competitor-mentioned", '["Northwind"]', "hubspot 31"):
         assert words in done.output

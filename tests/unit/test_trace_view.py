@@ -301,3 +301,12 @@ def test_a_whole_story_fits_a_screen() -> None:
 )
 def test_lengths_of_time_are_for_people(seconds: float, words: str) -> None:
     assert story_words.span(seconds) == words
+
+
+def test_a_term_that_two_rules_share_is_told_once() -> None:
+    shared = ("deal.is_closed == false", True, {"deal.is_closed": False})
+    own = ("signal.deals_on_call == 1", True, {"signal.deals_on_call": 1})
+    text = told(plan=plan(rule("first", True, shared), rule("second", True, shared, own)), trail=[row("decided", 1)])
+    assert text.count("deal.is_closed == false") == 1
+    assert "rule second (1 of its terms are above)" in text
+    assert "signal.deals_on_call == 1" in text
