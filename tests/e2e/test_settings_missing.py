@@ -21,7 +21,7 @@ NO_REDIS = "redis://127.0.0.1:1/0"
     [
         ("enrich", {}, "HUBSPOT_ACCESS_TOKEN"),
         ("execute.hubspot", {"SLACK_BOT_TOKEN": "x"}, "HUBSPOT_ACCESS_TOKEN"),
-        ("execute.slack", {"SLACK_DEFAULT_CHANNEL": "C1"}, "SLACK_BOT_TOKEN"),
+        ("execute.slack", {"SLACK_DEFAULT_CHANNEL": "C0123456789"}, "SLACK_BOT_TOKEN"),
         ("execute.slack", {"SLACK_BOT_TOKEN": "x"}, "SLACK_DEFAULT_CHANNEL"),
     ],
 )
