@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import psutil
+import pytest
 import redis
 
 from revpipe.embedded.client import Lease, servers, wait_stopped
