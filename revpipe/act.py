@@ -66,6 +66,7 @@ def _look(row: Mapping[str, Any], adapter: ActionAdapter, services: Services) ->
     except RevpipeError as error:
         return outcomes.StillUnsure(error, looked=True)
     except Exception as error:
+        # A fault of ours in one look must not leave the other rows of the chunk without an outcome.
         log.exception("adapter_broke", adapter=adapter.name, actions=1)
         return outcomes.StillUnsure(error, looked=True)
     if effect is not None:
@@ -93,6 +94,7 @@ def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
         sure = error if len(orders) == 1 else outcomes.StillUnsure(error)
         return {order.action_id: sure for order in orders}
     except Exception as error:
+        # A fault of ours may come after the vendor has acted: the outcome is unsure, never a plain failure.
         log.exception("adapter_broke", adapter=adapter.name, actions=len(orders))
         return {order.action_id: outcomes.StillUnsure(error) for order in orders}
     crash_point("after_effect")

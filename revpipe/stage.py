@@ -65,6 +65,7 @@ def _careful(stage: str, held: Claim, services: Services, do: Callable[[Claim, S
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
+        # The worker's loop ends here: what is no trouble of the database is a fault of ours, and a row's to bear.
         log.exception("stage_broke", stage=stage, rows=len(held.rows))
         if len(held.rows) == 1:
             with transaction(services.engine) as tx:

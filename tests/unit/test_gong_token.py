@@ -149,6 +149,13 @@ def test_public_url_may_have_a_path_and_a_port():
     assert not token.same_url(claimed, "http://hooks.test:8080", TARGET)
 
 
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
+def test_another_algorithm_is_refused_though_the_key_is_right(private_key, algorithm):
+    signed = jwt.encode(claims(), private_key, algorithm=algorithm)
+    with pytest.raises(Unauthorised):
+        token.check(request(signed), (private_key.public_key(),), PUBLIC_URL)
+
+
 def test_any_of_several_keys_will_do(private_key, other_key):
     lines = ",\n".join(_bare(key) for key in (other_key, private_key))
     signed = jwt.encode(claims(), private_key, algorithm="RS256")
