@@ -8,9 +8,11 @@ from revpipe.models.counter import Counter
 from revpipe.models.dead_letter import DeadLetter
 from revpipe.models.delivery import Delivery
 from revpipe.models.lease import Lease
+from revpipe.models.operator_audit import OperatorAudit
 from revpipe.models.plan import Plan
 from revpipe.models.rule_version import RuleVersion
 from revpipe.models.signal import SignalRow
+from revpipe.models.tally import Tally
 from revpipe.models.trail import TrailRow
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "DeadLetter",
     "Delivery",
     "Lease",
+    "OperatorAudit",
     "Plan",
     "RuleVersion",
     "SignalRow",
+    "Tally",
     "TrailRow",
 ]

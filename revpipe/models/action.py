@@ -47,6 +47,7 @@ class Action(WorkItem, Base):
         ),
         Index("ix_actions_due", "queue", "due_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NULL")),
         Index("ix_actions_sent", "sent_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NOT NULL")),
+        Index("ix_actions_waits", "waits_for", "created_at", postgresql_where=text("waits_for IS NOT NULL")),
         Index("ix_actions_signal", "signal_id"),
         Index("ix_actions_subject", "subject", "created_at"),
         Index("ix_actions_correlation", "correlation_id"),

@@ -43,3 +43,7 @@ class DeadLetter(Base):
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     detail: Mapped[dict[str, Any]]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(Text)
+    closed_why: Mapped[str | None] = mapped_column(Text)
+    replays: Mapped[int] = mapped_column(Integer, server_default=text("0"))

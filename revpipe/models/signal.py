@@ -33,6 +33,7 @@ class SignalRow(WorkItem, Base):
         CheckConstraint("(state = 'done') = (disposition IS NOT NULL)", name="done_has_disposition"),
         Index("ix_signals_due", "queue", "due_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NULL")),
         Index("ix_signals_sent", "sent_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NOT NULL")),
+        Index("ix_signals_waits", "waits_for", "fired_at", postgresql_where=text("waits_for IS NOT NULL")),
         Index("ix_signals_open", "received_at", postgresql_where=text("state <> 'done'")),
         Index("ix_signals_received", "received_at"),
         Index("ix_signals_deal", "deal_id", "fired_at", postgresql_where=text("deal_id IS NOT NULL")),

@@ -11,7 +11,8 @@ class WorkItem:
     """Mixed into tables whose rows travel through the queues.
 
     `queue` is null when nothing is to be done. Due: `sent_at` is null and `due_at` has come. Sent: `sent_at`
-    is set and a message with `send_no` names the row. Claimed: `claim_id` is set until `lease_until`.
+    is set and a message with `send_no` names the row. Claimed: `claim_id` is set until `lease_until`. Parked for a
+    vendor: `waits_for` names its circuit. `deaths` counts how often the worker died while it held this row alone.
     """
 
     queue: Mapped[str | None] = mapped_column(Text)
@@ -23,3 +24,5 @@ class WorkItem:
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     tried_at: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(Text)
+    deaths: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    waits_for: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,61 @@
+"""What proves that nothing is lost: deaths and circuits on the rows, closed dead letters, tallies, the audit."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+# `deaths` counts how often the worker of a row died while it held the row alone; `waits_for` names the circuit
+# that a parked row waits for.
+ROWS = (
+    "ALTER TABLE {table} ADD COLUMN deaths SMALLINT DEFAULT 0 NOT NULL",
+    "ALTER TABLE {table} ADD COLUMN waits_for TEXT",
+    "CREATE INDEX ix_{table}_waits ON {table} (waits_for, {order}) WHERE waits_for IS NOT NULL",
+)
+OTHERS = (
+    "ALTER TABLE dead_letters ADD COLUMN closed_at TIMESTAMP WITH TIME ZONE",
+    "ALTER TABLE dead_letters ADD COLUMN closed_by TEXT",
+    "ALTER TABLE dead_letters ADD COLUMN closed_why TEXT",
+    "ALTER TABLE dead_letters ADD COLUMN replays INTEGER DEFAULT 0 NOT NULL",
+    # No index but the key: rows are only ever added, and folded into `counters` by the keeper every minute.
+    """
+    CREATE TABLE tallies (
+        tally_id UUID DEFAULT gen_random_uuid() NOT NULL,
+        hour TIMESTAMP WITH TIME ZONE NOT NULL,
+        name TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        CONSTRAINT pk_tallies PRIMARY KEY (tally_id)
+    )
+    """,
+    """
+    CREATE TABLE operator_audit (
+        audit_id UUID NOT NULL,
+        at TIMESTAMP WITH TIME ZONE NOT NULL,
+        actor TEXT NOT NULL,
+        command TEXT NOT NULL,
+        detail JSONB NOT NULL,
+        CONSTRAINT pk_operator_audit PRIMARY KEY (audit_id)
+    )
+    """,
+    "CREATE INDEX ix_operator_audit_at ON operator_audit (at)",
+)
+ORDER = {"signals": "fired_at", "actions": "created_at"}
+
+
+def upgrade() -> None:
+    for table, order in ORDER.items():
+        for statement in ROWS:
+            op.execute(statement.format(table=table, order=order))
+    for statement in OTHERS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    for table in ("operator_audit", "tallies"):
+        op.execute(f"DROP TABLE {table}")
+    for column in ("closed_at", "closed_by", "closed_why", "replays"):
+        op.execute(f"ALTER TABLE dead_letters DROP COLUMN {column}")
+    for table in ORDER:
+        op.execute(f"ALTER TABLE {table} DROP COLUMN deaths, DROP COLUMN waits_for")
