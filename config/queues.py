@@ -9,6 +9,11 @@ from typing import Final
 PRIORITIES: Final = ("immediate", "high", "standard", "low")
 STAGES: Final = ("enrich", "decide", "execute")
 URGENT: Final = ("immediate", "high")
+QUARANTINE: Final = "quarantine"
+"""In a queue's name and `priority`: it holds, one row at a time, what was in work when its worker died.
+
+The row keeps its own priority and leaves with the next stage; what kills its worker here surely did it alone.
+"""
 OUTBOUND: Final[dict[str, int]] = {"hubspot": 100, "slack": 1, "drafts": 100}
 """Outside systems that actions go to, and how many actions one message to them may carry.
 
@@ -59,6 +64,11 @@ def _stage_queue(stage: str, priority: str) -> Queue:
     )
 
 
+def _quarantine(prefix: str, task: str, process: str) -> Queue:
+    """One row in work at a time, whatever the workers' number: the feed sends the next when the last is through."""
+    return Queue(f"{prefix}.{QUARANTINE}", task, QUARANTINE, process, 1, 1, 8, 2.0, 120.0, 60.0)
+
+
 def _action_queue(adapter: str, priority: str) -> Queue:
     return Queue(
         name=f"execute.{adapter}.{priority}",
@@ -79,6 +89,8 @@ QUEUES: Final[dict[str, Queue]] = {
     for queue in (
         *(_stage_queue(stage, priority) for stage in STAGES for priority in PRIORITIES),
         *(_action_queue(adapter, priority) for adapter in OUTBOUND for priority in PRIORITIES),
+        *(_quarantine(stage, stage, stage) for stage in STAGES),
+        *(_quarantine(f"execute.{adapter}", "act", "act") for adapter in OUTBOUND),
         Queue("maintenance", "maintenance", "low", "execute", 1, 8, 3, 5.0, 300.0, 300.0),
     )
 }
@@ -94,6 +106,16 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
 def queue_for(stage: str, priority: str, adapter: str | None = None) -> str:
     """The queue for a stage and priority, or for the actions of one adapter."""
     return f"{stage}.{adapter}.{priority}" if adapter else f"{stage}.{priority}"
+
+
+def quarantine_of(queue: str) -> str:
+    """The queue for rows of `queue` whose worker died."""
+    return f"{queue.rpartition('.')[0]}.{QUARANTINE}"
+
+
+def is_quarantine(queue: str) -> bool:
+    """Whether rows of `queue` are worked one at a time because a worker died with them."""
+    return queue.endswith("." + QUARANTINE)
 
 
 def select(words: tuple[str, ...]) -> tuple[str, ...]:

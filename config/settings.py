@@ -57,6 +57,16 @@ def _flag(value: str) -> bool:
     return word in ("1", "true", "yes", "on")
 
 
+def _lease(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 3 <= seconds <= 300:
+        raise ValueError("must be a number of seconds from 3 to 300")
+    return seconds
+
+
 def _path(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
@@ -181,6 +191,9 @@ class Settings:
         True, _flag, "whether statements are prepared; false behind a pooler that shares connections"
     )
 
+    revpipe_lease_seconds: float = _setting(
+        30.0, _lease, "after how many seconds without a sign of life a worker's rows go to another one"
+    )
     revpipe_crash_point: str | None = _setting(
         None, _text, "for crash tests only: the process kills itself at the named place"
     )

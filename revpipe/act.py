@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 
-from revpipe import outcomes, stage, work
+from revpipe import feed, outcomes, stage, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import EffectUnknown, RevpipeError
@@ -27,16 +27,24 @@ def run(chunk: Chunk, services: Services) -> None:
     """Carry out the actions of the chunk, which all go to one adapter."""
     with transaction(services.engine) as tx:
         now = services.clock.now()
-        held = work.claim(tx, ACTIONS, "act", chunk, now, STARTED)
+        held = work.claim(tx, ACTIONS, "act", chunk, now, STARTED, services.lease)
+        isolated = stage.quarantines(held)
         held = held.only(outcomes.stop_exhausted(tx, held.rows, now))
-    if not held.rows:
-        return
-    with stage.renewed(held, services):
-        found = _verified(held, services)
-        todo = [row for row in held.rows if row["action_id"] not in found]
-        outcomes.record(held, found, services)
-        for rows in _batches(todo, services):
-            outcomes.record(held, _perform(held.only(rows), services), services)
+    crash_point("act.claimed", held.rows)
+    if held.rows:
+        with stage.renewed(held, services):
+            _carry_out(held, services)
+    crash_point("act.recorded", held.rows)
+    feed.offer(services, isolated)
+
+
+def _carry_out(held: Claim, services: Services) -> None:
+    found = _verified(held, services)
+    crash_point("act.looked", held.rows)
+    todo = [row for row in held.rows if row["action_id"] not in found]
+    outcomes.record(held, found, services)
+    for rows in _batches(todo, services):
+        outcomes.record(held, _perform(held.only(rows), services), services)
 
 
 def _batches(rows: Sequence[Mapping[str, Any]], services: Services) -> list[Sequence[Mapping[str, Any]]]:
@@ -86,7 +94,7 @@ def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
         return {}
     adapter = _adapter(rows[0], services)
     orders = [order_of(row) for row in rows]
-    crash_point("before_effect")
+    crash_point("act.before_effect", rows)
     try:
         answers = adapter.perform(orders)
     except RevpipeError as error:
@@ -97,7 +105,7 @@ def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
         # A fault of ours may come after the vendor has acted: the outcome is unsure, never a plain failure.
         log.exception("adapter_broke", adapter=adapter.name, actions=len(orders))
         return {order.action_id: outcomes.StillUnsure(error) for order in orders}
-    crash_point("after_effect")
+    crash_point("act.after_effect", rows)
     silent = outcomes.StillUnsure(RevpipeError(f"{adapter.name} gave no outcome for this action"))
     return {order.action_id: answers.get(order.action_id, silent) for order in orders}
 

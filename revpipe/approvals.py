@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from revpipe import dispositions, feed, trail
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import Permanent
 from revpipe.ids import uuid7
@@ -71,6 +72,7 @@ def expire_due(services: Services, limit: int = 100) -> int:
             signals.append(action["signal_id"])
         # All at once, in id order: one by one they could wait in a ring with actions that end just now.
         dispositions.settle(tx, signals, now)
+        crash_point("approval.written")
     return len(ids)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from revpipe import contexts, dispositions, failures, plan_history, rule_versions, schemas, stage, trail, work
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import RevpipeError
 from revpipe.models import Action, Plan
@@ -72,6 +73,7 @@ def _decide(held: Claim, services: Services) -> stage.HandOn:
     cases, failed = _cases(held, services)
     room = stage.next_has_room(STAGE, held, services)
     now = services.clock.now()
+    crash_point("decide.worked", held.rows)
     with transaction(services.engine) as tx:
         _lock_subjects(tx, [case.subject for case in cases])
         ours = set(work.still_held(tx, held))
@@ -86,6 +88,7 @@ def _decide(held: Claim, services: Services) -> stage.HandOn:
         _store(tx, decisions, services, now)
         handed = _finish(tx, decisions, held, services, now, room=room)
         failures.settle_signals(tx, STAGE, [one for one in failed if one.row["signal_id"] in ours], now)
+        crash_point("decide.written", held.rows)
     return handed
 
 

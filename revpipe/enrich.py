@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from revpipe import cached_parts, call_history, contexts, failures, schemas, stage, trail, work
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import RevpipeError, Transient
 from revpipe.models import Context
@@ -119,6 +120,7 @@ def _record(
 ) -> stage.HandOn:
     now = services.clock.now()
     room = stage.next_has_room(STAGE, held, services)
+    crash_point("enrich.worked", held.rows)
     with transaction(services.engine) as tx:
         ours = set(work.still_held(tx, held))
         broken = {failure.row["signal_id"] for failure in failed}
@@ -135,6 +137,7 @@ def _record(
         handed = stage.hand_on(tx, STAGE, moved, now, room=room)
         trail.record(tx, now, entries)
         failures.settle_signals(tx, STAGE, [one for one in failed if one.row["signal_id"] in ours], now)
+        crash_point("enrich.written", held.rows)
     return handed
 
 

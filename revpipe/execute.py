@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from revpipe import approvals, stage, trail, work
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.releases import make_ready
 from revpipe.services import Services
@@ -22,6 +23,7 @@ def run(chunk: Chunk, services: Services) -> None:
 def _release(held: Claim, services: Services) -> stage.HandOn:
     now = services.clock.now()
     handed = stage.HandOn()
+    crash_point("execute.worked", held.rows)
     with transaction(services.engine) as tx:
         ours = set(work.still_held(tx, held))
         rows = [row for row in held.rows if row["signal_id"] in ours]
@@ -37,6 +39,7 @@ def _release(held: Claim, services: Services) -> stage.HandOn:
             else:
                 handed.offers.append(make_ready(tx, action, now))
         work.move(tx, SIGNALS, sorted(ours), {"state": "waiting", "stage": None, "queue": None})
+        crash_point("execute.written", held.rows)
     return handed
 
 

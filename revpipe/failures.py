@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
@@ -32,18 +32,36 @@ class TooManyAttempts(Exception):
     """The row was claimed more often than its queue allows: whatever took it never came to an end."""
 
 
+class KillsItsWorker(Exception):
+    """The worker died every time that it held this row alone."""
+
+
+DEATHS: Final = 3
+"""How often a worker may die of one row, held alone in quarantine, until the row is given up."""
+
+
+def hopeless(row: Mapping[str, Any]) -> tuple[str, Exception] | None:
+    """Why a row that was just claimed must not be worked again: a reason and the error; None if it may be."""
+    if row["deaths"] >= DEATHS:
+        return "kills_its_worker", KillsItsWorker(f"{row['deaths']} workers died with this row alone in their hands")
+    allowed = QUEUES[row["queue"]].attempts
+    if row["attempts"] > allowed:
+        tries = row["attempts"] - 1
+        return "exhausted", TooManyAttempts(f"{tries} tries ended without an outcome; {allowed} are allowed")
+    return None
+
+
 def bury_exhausted(
     tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], now: datetime
 ) -> list[Mapping[str, Any]]:
-    """Bury the rows that were claimed too often, and return the others."""
+    """Bury the rows that were claimed too often or kill their workers, and return the others."""
     good = []
     for row in rows:
-        allowed = QUEUES[row["queue"]].attempts
-        if row["attempts"] <= allowed:
+        verdict = hopeless(row)
+        if verdict is None:
             good.append(row)
         else:
-            error = TooManyAttempts(f"{row['attempts'] - 1} tries ended without an outcome; {allowed} are allowed")
-            _bury_signal(tx, stage, row, error, "exhausted", now)
+            _bury_signal(tx, stage, row, verdict[1], verdict[0], now)
     return good
 
 

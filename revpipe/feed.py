@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from config.queues import QUEUES, Queue
+from config.queues import PRIORITIES, QUEUES, Queue, is_quarantine
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
@@ -39,8 +40,10 @@ def offer(services: Services, queues: Iterable[str]) -> int:
         room = services.dispatcher.room(name)
         if room > 0:
             for send in _stamp(services, queue, room):
+                crash_point("feed.stamped")
                 if not _publish(services, send):
                     return left
+                crash_point("feed.sent")
                 left += len(send.ids)
     return left
 
@@ -48,12 +51,14 @@ def offer(services: Services, queues: Iterable[str]) -> int:
 def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
     table = table_of(queue)
     with transaction(services.engine) as tx:
+        if is_quarantine(queue.name) and not _alone(tx, table, queue):
+            return []
         rows = (
             tx.execute(
                 text(
                     f"WITH due AS (SELECT {table.key} FROM {table.name}"  # noqa: S608
                     f" WHERE queue = :queue AND sent_at IS NULL AND due_at <= :now"
-                    f" ORDER BY due_at, {table.key} LIMIT :most FOR UPDATE SKIP LOCKED),"
+                    f" ORDER BY {_order(queue)} due_at, {table.key} LIMIT :most FOR UPDATE SKIP LOCKED),"
                     f" number AS MATERIALIZED (SELECT nextval('send_numbers') AS send_no)"
                     f" UPDATE {table.name} AS t SET sent_at = :now, send_no = number.send_no"
                     f" FROM due, number WHERE t.{table.key} = due.{table.key}"
@@ -66,6 +71,23 @@ def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
         )
     ordered = sorted(rows, key=lambda row: (row["due_at"], row["id"]))
     return [_send(queue, ordered[start : start + queue.chunk]) for start in range(0, len(ordered), queue.chunk)]
+
+
+def _alone(tx: Connection, table: Table, queue: Queue) -> bool:
+    """Whether nothing of a quarantine queue is sent or in work, locked against a second sender until the commit."""
+    of = {"queue": queue.name}
+    # The lock first, and the question as a statement of its own: it must see what the last holder has committed.
+    if not tx.execute(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:queue, 1))"), of).scalar():
+        return False
+    busy = text(f"SELECT EXISTS (SELECT 1 FROM {table.name} WHERE queue = :queue AND sent_at IS NOT NULL)")  # noqa: S608
+    return not tx.execute(busy, of).scalar()
+
+
+def _order(queue: Queue) -> str:
+    """In quarantine rows of all priorities wait for one place, so the urgent ones are let in first."""
+    if not is_quarantine(queue.name):
+        return ""
+    return f"array_position(ARRAY{list(PRIORITIES)!r}, priority),"
 
 
 def _send(queue: Queue, rows: list[Any]) -> Send:

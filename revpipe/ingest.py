@@ -10,7 +10,8 @@ from sqlalchemy import Connection, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from config.queues import queue_for
-from revpipe import counters, dead_letters, feed, payloads, schemas, trail
+from revpipe import counters, dead_letters, feed, payloads, schemas, tallies, trail
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import BadPayload, Unauthorised
 from revpipe.ids import uuid7
@@ -74,6 +75,7 @@ def _take_in(source: Source, delivery: Delivery, services: Services) -> Receipt:
     found = _normalise(source, delivery)
     with transaction(services.engine) as tx:
         fresh = _insert_signals(tx, services, [found.accepted[key] for key in sorted(found.accepted)])
+        _tally(tx, [found.accepted[key] for key in fresh])
         duplicates = found.repeated + len(found.accepted) - len(fresh)
         receipt = Receipt(
             delivery.delivery_id,
@@ -85,6 +87,8 @@ def _take_in(source: Source, delivery: Delivery, services: Services) -> Receipt:
         _store_delivery(tx, delivery, receipt)
         _bury_refused(tx, delivery, found.refused)
         _record(tx, delivery, found, fresh)
+        crash_point("ingest.written")
+    crash_point("ingest.stored")
     if duplicates:
         counters.add(services.engine, f"duplicates:{source.name}", request.received_at, duplicates)
     log.info(
@@ -152,6 +156,11 @@ def _insert_signals(tx: Connection, services: Services, events: Sequence[Accepte
     for start in range(0, len(rows), INSERTED_AT_ONCE):
         fresh.update(tx.execute(statement.values(rows[start : start + INSERTED_AT_ONCE])).scalars())
     return [event.signal.signal_id for event in events if event.signal.signal_id in fresh]
+
+
+def _tally(tx: Connection, events: Sequence[Accepted]) -> None:
+    ended = [(event.signal.received_at, "suppressed" if event.suppressed else None) for event in events]
+    tallies.accepted(tx, ended)
 
 
 def _row(event: Accepted, services: Services) -> dict[str, Any]:

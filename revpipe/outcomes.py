@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql import bindparam
 
-from config.queues import QUEUES
 from revpipe import dead_letters, dispositions, failures, retry, trail, work
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import EffectUnknown, RateLimited, RevpipeError, Transient
 from revpipe.ports import Effect
@@ -61,16 +61,25 @@ def record(held: Claim, found: Mapping[uuid.UUID, Outcome], services: Services) 
             if _write(tx, row, found[row["action_id"]], held, now):
                 ended.append(row["signal_id"])
         dispositions.settle(tx, ended, now)
+        crash_point("act.written", rows)
 
 
 def stop_exhausted(tx: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:
-    """Leave actions that were claimed too often without any outcome to a person; return the others."""
-    good = []
+    """End actions that were claimed too often or kill their workers; return the others.
+
+    One that may have had its effect is left to a person. One that never came to its call is buried.
+    """
+    good, ended = [], []
     for row in rows:
-        if row["attempts"] <= QUEUES[row["queue"]].attempts:
+        verdict = failures.hopeless(row)
+        if verdict is None:
             good.append(row)
+        elif row["maybe_done"]:
+            _unknown(tx, row, verdict[1], now)
         else:
-            _unknown(tx, row, failures.TooManyAttempts("every try ended without an outcome"), now)
+            _bury(tx, row, verdict[1], verdict[0], now)
+            ended.append(row["signal_id"])
+    dispositions.settle(tx, ended, now)
     return good
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -26,3 +27,8 @@ class Services:
     sources: Mapping[str, Source] = field(default_factory=dict)
     providers: Sequence[Provider] = ()
     adapters: Mapping[str, ActionAdapter] = field(default_factory=dict)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds without being renewed."""
+        return timedelta(seconds=self.settings.revpipe_lease_seconds)

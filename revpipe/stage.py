@@ -12,8 +12,9 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from config.queues import queue_for
+from config.queues import is_quarantine, queue_for
 from revpipe import failures, feed, work
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.services import Services
 from revpipe.work import SIGNALS, Chunk, Claim
@@ -22,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 AFTER: Final = {"enrich": ("enriched", "decide"), "decide": ("decided", "execute")}
 """Stage → the state it leaves behind and the stage that follows."""
-RENEW_EVERY: Final = work.LEASE.total_seconds() / 3
+RENEWALS: Final = 3
+"""How often a lease is renewed before it would end."""
 
 
 @dataclass(slots=True)
@@ -46,14 +48,17 @@ def run(
     """
     with transaction(services.engine) as tx:
         now = services.clock.now()
-        held = work.claim(tx, SIGNALS, stage, chunk, now)
+        held = work.claim(tx, SIGNALS, stage, chunk, now, lasts=services.lease)
         passed = _passed(tx, stage, chunk)
+        isolated = quarantines(held)
         held = held.only(failures.bury_exhausted(tx, stage, held.rows, now))
+    crash_point(f"{stage}.claimed", held.rows)
     handed = HandOn()
     if held.rows:
         with renewed(held, services):
             handed = _careful(stage, held, services, do)
-    feed.offer(services, handed.offers)
+    crash_point(f"{stage}.recorded", held.rows)
+    feed.offer(services, [*handed.offers, *isolated])
     onward = (*handed.onward, *passed)
     return Chunk(tuple(onward), chunk.send_no) if onward else None
 
@@ -81,6 +86,11 @@ def _careful(stage: str, held: Claim, services: Services, do: Callable[[Claim, S
     return handed
 
 
+def quarantines(held: Claim) -> list[str]:
+    """Quarantine queues that may send their next row now that this one is through."""
+    return sorted({row["queue"] for row in held.rows if is_quarantine(row["queue"])})
+
+
 def next_has_room(stage: str, held: Claim, services: Services) -> bool:
     """Whether the chain may go on: asked before the transaction, so that a slow broker holds up no locks."""
     return services.dispatcher.room(queue_for(AFTER[stage][1], held.rows[0]["priority"])) > 0
@@ -97,7 +107,8 @@ def hand_on(tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], now: 
     groups: dict[tuple[str, bool], list[uuid.UUID]] = {}
     for row in rows:
         queue = queue_for(next_stage, row["priority"])
-        stays = room and row["priority"] == row["was_priority"]
+        # From quarantine a row returns to the queues of its priority, which this chain's next links are not.
+        stays = room and row["priority"] == row["was_priority"] and not is_quarantine(row["queue"])
         groups.setdefault((queue, stays), []).append(row["signal_id"])
     for (queue, stays), ids in groups.items():
         values = {
@@ -122,7 +133,7 @@ def renewed(held: Claim, services: Services) -> Iterator[None]:
     stop = Event()
 
     def renew() -> None:
-        while not stop.wait(RENEW_EVERY):
+        while not stop.wait(held.lasts.total_seconds() / RENEWALS):
             try:
                 with transaction(services.engine) as tx:
                     work.renew(tx, held, services.clock.now())

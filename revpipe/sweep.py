@@ -6,8 +6,9 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, text
 
-from config.queues import QUEUES
+from config.queues import QUARANTINE, QUEUES
 from revpipe import trail
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
@@ -19,6 +20,12 @@ LOST_AFTER: Final = timedelta(seconds=10)
 """How long after its sending an unclaimed row is looked at: longer than a message needs to reach a worker."""
 SKEW: Final = timedelta(seconds=2)
 BATCH: Final = 500
+DIED: Final = (
+    f", deaths = t.deaths + CASE WHEN t.queue LIKE '%.{QUARANTINE}' THEN 1 ELSE 0 END,"
+    f" queue = regexp_replace(t.queue, '[^.]+$', '{QUARANTINE}')"
+)
+"""A worker died, and any of the rows that it held may be why: each goes on alone. Only a death in quarantine, where
+a row is in work by itself, is the row's own."""
 
 
 def sweep(services: Services) -> dict[str, int]:
@@ -27,7 +34,7 @@ def sweep(services: Services) -> dict[str, int]:
     caught: dict[str, int] = {}
     for table in (SIGNALS, ACTIONS):
         with transaction(services.engine) as tx:
-            found = _again(tx, table, "lease_expired", "t.lease_until < :limit", {"limit": now}, now)
+            found = _again(tx, table, "lease_expired", "t.lease_until < :limit", {"limit": now}, now, DIED)
             caught["lease_expired"] = caught.get("lease_expired", 0) + found
         for queue in _suspicious(services, table, now):
             try:
@@ -71,16 +78,19 @@ def _suspicious(services: Services, table: Table, now: datetime) -> list[str]:
         return [queue for queue in queues if queue in QUEUES]
 
 
-def _again(tx: Connection, table: Table, cause: str, where: str, values: dict[str, object], now: datetime) -> int:
+def _again(
+    tx: Connection, table: Table, cause: str, where: str, values: dict[str, object], now: datetime, extra: str = ""
+) -> int:
     rows = (
         tx.execute(
             text(
-                f"WITH lost AS (SELECT t.{table.key} FROM {table.name} AS t"  # noqa: S608
+                f"WITH lost AS (SELECT t.{table.key}, t.queue FROM {table.name} AS t"  # noqa: S608
                 f" WHERE t.queue IS NOT NULL AND t.sent_at IS NOT NULL AND {where}"
                 f" ORDER BY t.sent_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED)"
-                f" UPDATE {table.name} AS t SET sent_at = NULL, claim_id = NULL, lease_until = NULL, due_at = :now"
+                f" UPDATE {table.name} AS t"
+                f" SET sent_at = NULL, claim_id = NULL, lease_until = NULL, due_at = :now{extra}"
                 f" FROM lost WHERE t.{table.key} = lost.{table.key}"
-                f" RETURNING t.signal_id, t.correlation_id, t.queue, t.attempts, t.worker"
+                f" RETURNING t.signal_id, t.correlation_id, lost.queue, t.attempts, t.worker"
                 + (", t.action_id" if table is ACTIONS else ", NULL::uuid AS action_id")
             ),
             {**values, "now": now},
@@ -99,4 +109,5 @@ def _again(tx: Connection, table: Table, cause: str, where: str, values: dict[st
         for row in rows
     ]
     trail.record(tx, now, entries)
+    crash_point("sweep.written")
     return len(rows)

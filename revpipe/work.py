@@ -50,12 +50,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Rows that are ours until `until` unless renewed; `rows` are as they stood when claimed."""
+    """Rows that are ours for as long as the claim `lasts`, unless renewed; `rows` are as they stood when claimed."""
 
     table: Table
     claim_id: uuid.UUID
     claimed_at: datetime
     rows: tuple[Mapping[str, Any], ...]
+    lasts: timedelta = LEASE
 
     def only(self, rows: Sequence[Mapping[str, Any]]) -> "Claim":
         """The same claim, narrowed to some of its rows."""
@@ -75,7 +76,13 @@ class Claim:
 
 
 def claim(
-    tx: Connection, table: Table, stage: str, chunk: Chunk, now: datetime, extra: str = ", tried_at = :now"
+    tx: Connection,
+    table: Table,
+    stage: str,
+    chunk: Chunk,
+    now: datetime,
+    extra: str = ", tried_at = :now",
+    lasts: timedelta = LEASE,
 ) -> Claim:
     """Take the rows of `chunk` that are at `stage`, were sent with its number, and that nobody holds.
 
@@ -101,12 +108,12 @@ def claim(
             "stage": stage,
             "now": now,
             "claim": claim_id,
-            "until": now + LEASE,
+            "until": now + lasts,
             "worker": worker_name(),
         },
     ).mappings()
     taken = tuple({**row, "attempts": row["attempts"] + 1} for row in rows)
-    return Claim(table, claim_id, now, taken)
+    return Claim(table, claim_id, now, taken, lasts)
 
 
 def renew(tx: Connection, held: Claim, now: datetime, extra: str = "") -> set[uuid.UUID]:
@@ -121,7 +128,7 @@ def renew(tx: Connection, held: Claim, now: datetime, extra: str = "") -> set[uu
             f" UPDATE {held.table.name} AS t SET lease_until = :until{extra} FROM mine"
             f" WHERE t.{held.table.key} = mine.{held.table.key} RETURNING t.{held.table.key}"
         ),
-        {"until": now + LEASE, "now": now, "claim": held.claim_id, "ids": held.ids},
+        {"until": now + held.lasts, "now": now, "claim": held.claim_id, "ids": held.ids},
     )
     return set(found.scalars())
 
@@ -139,8 +146,8 @@ def still_held(tx: Connection, held: Claim) -> list[uuid.UUID]:
 
 
 def move(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Mapping[str, Any]) -> None:
-    """Give up the claim on `ids` and set `values`; the rows' next piece of work starts with no attempts."""
-    _give_up(tx, table, ids, {"attempts": 0, "tried_at": None, **values})
+    """Give up the claim on `ids` and set `values`; the rows' next piece of work starts with no attempts or deaths."""
+    _give_up(tx, table, ids, {"attempts": 0, "deaths": 0, "tried_at": None, **values})
 
 
 def postpone(

@@ -10,7 +10,7 @@ import redis
 from celery import Celery, chain
 from kombu.exceptions import KombuError, OperationalError
 
-from config.queues import QUEUES, STAGES, queue_for
+from config.queues import QUEUES, STAGES, is_quarantine, queue_for
 from config.settings import Settings
 from revpipe.errors import Transient
 from tasks.app import HEADER, SENT, make_app
@@ -48,7 +48,7 @@ class CeleryDispatcher:
 
     def _links(self, stage: str, queue: str, message: dict[str, Any]) -> Any:
         first = self.app.signature(stage, args=(message,), queue=queue)
-        if stage not in STAGES:
+        if stage not in STAGES or is_quarantine(queue):
             return first
         priority = QUEUES[queue].priority
         rest = STAGES[STAGES.index(stage) + 1 :]

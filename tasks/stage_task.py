@@ -7,9 +7,11 @@ from typing import Any
 
 import structlog
 from celery import Task
+from celery.signals import task_postrun
 
 from config.queues import QUEUES
 from revpipe import dead_letters, work
+from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.observability import bind_correlation
 from revpipe.services import Services
@@ -17,6 +19,13 @@ from revpipe.work import Chunk
 from tasks.app import correlation_of
 
 log = structlog.get_logger(__name__)
+
+
+@task_postrun.connect(weak=False)
+def _after_the_next_link(task: Any = None, **_: Any) -> None:
+    """The next link is published by now, and the message that brought us here is not yet acknowledged."""
+    if isinstance(task, StageTask):
+        crash_point(f"{task.name}.handed_on")
 
 
 class StageTask(Task):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What proves that nothing is lost: deaths and circuits on the rows, closed dead letters, tallies, the audit."""
+"""What proves that nothing is lost: deaths and circuits on the rows, closed dead letters, the balance, the audit."""
 
 from alembic import op
 
@@ -40,6 +40,26 @@ OTHERS = (
     )
     """,
     "CREATE INDEX ix_operator_audit_at ON operator_audit (at)",
+    """
+    CREATE TABLE balances (
+        name TEXT NOT NULL,
+        at TIMESTAMP WITH TIME ZONE NOT NULL,
+        found JSONB NOT NULL,
+        CONSTRAINT pk_balances PRIMARY KEY (name)
+    )
+    """,
+    "CREATE INDEX ix_counters_open ON counters (hour) WHERE name = 'balance:open' AND count <> 0",
+    # What is there already is counted once, so that the tallies have something to add to.
+    """
+    INSERT INTO counters (hour, name, count)
+    SELECT hour, name, count(*) FROM (
+        SELECT date_trunc('hour', received_at, 'UTC') AS hour, unnest(ARRAY[
+            'balance:accepted', 'balance:' || coalesce(disposition, 'open')
+        ]) AS name FROM signals
+        UNION ALL
+        SELECT to_timestamp(0), unnest(ARRAY['total:accepted', 'total:' || disposition]) FROM signals
+    ) AS known WHERE name IS NOT NULL GROUP BY hour, name
+    """,
 )
 ORDER = {"signals": "fired_at", "actions": "created_at"}
 
@@ -53,7 +73,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("operator_audit", "tallies"):
+    op.execute("DROP INDEX ix_counters_open")
+    op.execute("DELETE FROM counters WHERE name LIKE 'balance:%' OR name LIKE 'total:%'")
+    for table in ("balances", "operator_audit", "tallies"):
         op.execute(f"DROP TABLE {table}")
     for column in ("closed_at", "closed_by", "closed_why", "replays"):
         op.execute(f"ALTER TABLE dead_letters DROP COLUMN {column}")

@@ -2,6 +2,7 @@
 
 from revpipe.models.action import Action
 from revpipe.models.approval import Approval
+from revpipe.models.balance import Balance
 from revpipe.models.cached_part import CachedPart
 from revpipe.models.context import Context
 from revpipe.models.counter import Counter
@@ -18,6 +19,7 @@ from revpipe.models.trail import TrailRow
 __all__ = [
     "Action",
     "Approval",
+    "Balance",
     "CachedPart",
     "Context",
     "Counter",

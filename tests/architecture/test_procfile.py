@@ -7,7 +7,7 @@ import click
 import pytest
 from project_files import ROOT
 
-from config.queues import PRIORITIES, QUEUES, URGENT, select
+from config.queues import PRIORITIES, QUARANTINE, QUEUES, URGENT, select
 from revpipe.cli import cli
 from revpipe.local import formation
 
@@ -74,7 +74,7 @@ def test_up_works_every_queue_and_keeps_urgent_slots_too() -> None:
     chosen = [set(select(cli.commands["worker"].make_context("worker", list(one)).params["queues"])) for one in workers]
     assert set().union(*chosen) == set(QUEUES)
     assert any({QUEUES[queue].priority for queue in one} == set(URGENT) for one in chosen)
-    assert {queue.priority for queue in QUEUES.values()} == set(PRIORITIES)
+    assert {queue.priority for queue in QUEUES.values()} == {*PRIORITIES, QUARANTINE}
 
 
 def test_the_button_starts_what_the_smallest_formation_needs() -> None:

@@ -121,7 +121,7 @@ def _task_once_though_its_worker_dies(split: Split, deals: list[str]) -> None:
     """The worker of HubSpot dies between effect and commit: the next one looks, finds and does not repeat."""
     settings = split.vendors.hubspot_settings
     command = ("worker", "-c", "1", "execute.hubspot")
-    with split.start("hubspot-crash", {**settings, "REVPIPE_CRASH_POINT": "after_effect"}, *command) as doomed:
+    with split.start("hubspot-crash", {**settings, "REVPIPE_CRASH_POINT": "act.after_effect"}, *command) as doomed:
         assert doomed.ended() == -signal.SIGKILL
     made = split.vendors.done("tasks.create", deals)
     assert made

@@ -330,7 +330,7 @@ def test_a_chunk_of_strangers_does_nothing(services: Services, provider: FakePro
 def test_a_long_piece_of_work_keeps_its_lease(
     services: Services, provider: FakeProvider, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "RENEW_EVERY", 0.02)
+    monkeypatch.setattr(stage, "RENEWALS", 1500)
     put(services, call("a"))
     claimed_until = clock.now() + timedelta(seconds=30)
     complete = provider.fetch

@@ -64,7 +64,8 @@ def test_an_expired_lease_is_due_again_and_the_trail_says_whose_it_was(services:
         "attempt": 1,
         "worker": work.worker_name(),
     }
-    assert feed.offer(services, ["enrich.standard"]) == 2
+    assert feed.offer(services, ["enrich.quarantine"]) == 1
+    run_stage(services, "enrich")
     run_stage(services, "enrich")
     assert trail_of(services, "a") == ["received", "swept", "enriched"]
 
@@ -75,7 +76,7 @@ def test_an_action_with_an_expired_lease_is_due_again(services: Services, clock:
     claim_all(services, ACTIONS, "act")
     clock.move(seconds=31)
     assert total(sweep.sweep(services), "lease_expired") == 2
-    feed.offer(services, ["execute.hubspot.standard", "execute.slack.standard"])
+    feed.offer(services, ["execute.hubspot.quarantine", "execute.slack.quarantine"])
     run_act(services)
     assert signal_row(services, "a")["disposition"] == "acted"
 

@@ -3,16 +3,19 @@
 import pytest
 
 from config import queues
-from config.queues import OUTBOUND, PRIORITIES, QUEUES, STAGES, needed_settings, queue_for, select
+from config.queues import OUTBOUND, PRIORITIES, QUARANTINE, QUEUES, STAGES, needed_settings, queue_for, select
 from config.settings import Settings
 from revpipe import action_policy, bootstrap
 from revpipe.failures import policy_of
 from revpipe.signals import URGENCIES
 
 
+KINDS = (*PRIORITIES, QUARANTINE)
+
+
 def test_there_is_a_queue_for_each_stage_adapter_and_priority() -> None:
-    expected = {queue_for(stage, priority) for stage in STAGES for priority in PRIORITIES}
-    expected |= {queue_for("execute", priority, name) for name in OUTBOUND for priority in PRIORITIES}
+    expected = {queue_for(stage, priority) for stage in STAGES for priority in KINDS}
+    expected |= {queue_for("execute", priority, name) for name in OUTBOUND for priority in KINDS}
     assert set(QUEUES) == expected | {"maintenance"}
     assert PRIORITIES == URGENCIES
 
@@ -33,6 +36,15 @@ def test_every_queue_is_bounded_and_has_a_policy_that_holds(queue: queues.Queue)
     assert policy_of(queue.name).attempts == queue.attempts >= 1
 
 
+@pytest.mark.parametrize("queue", QUEUES)
+def test_what_dies_in_a_queue_has_a_quarantine_of_the_same_task(queue: str) -> None:
+    if queue != "maintenance":
+        isolated = QUEUES[queues.quarantine_of(queue)]
+        assert queues.is_quarantine(isolated.name)
+        assert (isolated.task, isolated.process) == (QUEUES[queue].task, QUEUES[queue].process)
+        assert (isolated.chunk, isolated.depth) == (1, 1)
+
+
 @pytest.mark.parametrize("prefix", [*STAGES, *(f"execute.{name}" for name in OUTBOUND)])
 def test_the_more_urgent_the_smaller_the_chunk(prefix: str) -> None:
     sizes = [QUEUES[f"{prefix}.{priority}"].chunk for priority in PRIORITIES]
@@ -49,12 +61,12 @@ def test_every_adapter_that_policy_names_has_queues() -> None:
     ("words", "chosen"),
     [
         (("enrich.low",), {"enrich.low"}),
-        (("enrich",), {f"enrich.{priority}" for priority in PRIORITIES}),
-        (("execute.slack",), {f"execute.slack.{priority}" for priority in PRIORITIES}),
+        (("enrich",), {f"enrich.{priority}" for priority in KINDS}),
+        (("execute.slack",), {f"execute.slack.{priority}" for priority in KINDS}),
         (("immediate",), {name for name in QUEUES if name.endswith(".immediate")}),
         (("all",), set(QUEUES)),
         (("all", "-low"), {name for name, queue in QUEUES.items() if queue.priority != "low"}),
-        (("enrich", "-enrich.low", "enrich.low"), {f"enrich.{priority}" for priority in PRIORITIES}),
+        (("enrich", "-enrich.low", "enrich.low"), {f"enrich.{priority}" for priority in KINDS}),
         ((), set()),
     ],
 )
