@@ -1,5 +1,6 @@
 """Carrying out actions, each once: claim, look for an earlier try's effect, call the vendor, record."""
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,6 +11,7 @@ from revpipe import feed, outcomes, stage, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import EffectUnknown, RevpipeError
+from revpipe.hold import Hold
 from revpipe.outcomes import Outcome
 from revpipe.ports import ActionAdapter, Order
 from revpipe.services import Services
@@ -26,25 +28,25 @@ from the last call, however often was looked since."""
 def run(chunk: Chunk, services: Services) -> None:
     """Carry out the actions of the chunk, which all go to one adapter."""
     with transaction(services.engine) as tx:
-        now = services.clock.now()
+        asked_at, now = time.monotonic(), services.clock.now()
         held = work.claim(tx, ACTIONS, "act", chunk, now, STARTED, services.lease)
         isolated = stage.quarantines(held)
         held = held.only(outcomes.stop_exhausted(tx, held.rows, now))
     crash_point("act.claimed", held.rows)
     if held.rows:
-        with stage.renewed(held, services):
-            _carry_out(held, services)
+        with stage.renewed(held, services, asked_at) as hold:
+            _carry_out(held, hold, services)
     crash_point("act.recorded", held.rows)
     feed.offer(services, isolated)
 
 
-def _carry_out(held: Claim, services: Services) -> None:
+def _carry_out(held: Claim, hold: Hold, services: Services) -> None:
     found = _verified(held, services)
     crash_point("act.looked", held.rows)
     todo = [row for row in held.rows if row["action_id"] not in found]
     outcomes.record(held, found, services)
     for rows in _batches(todo, services):
-        outcomes.record(held, _perform(held.only(rows), services), services)
+        outcomes.record(held, _perform(held.only(rows), hold, services), services)
 
 
 def _batches(rows: Sequence[Mapping[str, Any]], services: Services) -> list[Sequence[Mapping[str, Any]]]:
@@ -85,10 +87,12 @@ def _look(row: Mapping[str, Any], adapter: ActionAdapter, services: Services) ->
     return None
 
 
-def _perform(held: Claim, services: Services) -> dict[uuid.UUID, Outcome]:
+def _perform(held: Claim, hold: Hold, services: Services) -> dict[uuid.UUID, Outcome]:
     """Call the vendor for rows whose lease is ours at this very moment."""
+    asked_at = time.monotonic()
     with transaction(services.engine) as tx:
         ours = work.renew(tx, held, services.clock.now(), CALLED)
+    hold.begin(asked_at)
     rows = [row for row in held.rows if row["action_id"] in ours]
     if not rows:
         return {}

@@ -1,5 +1,6 @@
 """The three beats that every signal stage has: claim, ask (no transaction open), record and hand on."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from config.queues import is_quarantine, queue_for
 from revpipe import failures, feed, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
+from revpipe.hold import Hold, holding
 from revpipe.services import Services
 from revpipe.work import SIGNALS, Chunk, Claim
 
@@ -47,7 +49,7 @@ def run(
     Raises only for the database's sake: then nothing was recorded, and the sweep sends the rows again.
     """
     with transaction(services.engine) as tx:
-        now = services.clock.now()
+        asked_at, now = time.monotonic(), services.clock.now()
         held = work.claim(tx, SIGNALS, stage, chunk, now, lasts=services.lease)
         passed = _passed(tx, stage, chunk)
         isolated = quarantines(held)
@@ -55,7 +57,7 @@ def run(
     crash_point(f"{stage}.claimed", held.rows)
     handed = HandOn()
     if held.rows:
-        with renewed(held, services):
+        with renewed(held, services, asked_at):
             handed = _careful(stage, held, services, do)
     crash_point(f"{stage}.recorded", held.rows)
     feed.offer(services, [*handed.offers, *isolated])
@@ -128,22 +130,29 @@ def hand_on(tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], now: 
 
 
 @contextmanager
-def renewed(held: Claim, services: Services) -> Iterator[None]:
-    """Keep the lease alive while the block runs; a renewal that fails is left to the next."""
-    stop = Event()
+def renewed(held: Claim, services: Services, asked_at: float) -> Iterator[Hold]:
+    """Keep the lease alive while the block runs; a renewal that fails is left to the next.
+
+    Calls to vendors in the block are made under the hold that it gives: none once the lease, asked for at
+    `asked_at` (monotonic seconds), is over.
+    """
+    stop, hold = Event(), Hold(held.lasts, asked_at)
 
     def renew() -> None:
         while not stop.wait(held.lasts.total_seconds() / RENEWALS):
+            asked_at = time.monotonic()
             try:
                 with transaction(services.engine) as tx:
                     work.renew(tx, held, services.clock.now())
+                hold.prolong(asked_at)
             except SQLAlchemyError as error:
                 log.warning("lease_not_renewed", error=type(error).__name__)
 
     thread = Thread(target=renew, name="lease", daemon=True)
     thread.start()
     try:
-        yield
+        with holding(hold):
+            yield hold
     finally:
         stop.set()
         thread.join(timeout=1)
