@@ -31,7 +31,8 @@ class HubSpotActions:
     name = "hubspot"
     types = tuple(_PERFORM)
     batch = BATCH
-    settle = timedelta(seconds=10)
+    settle = timedelta(seconds=30)
+    """A created record hangs on its deal at once; the rest is for a request that lands after we gave up on it."""
 
     def __init__(self, client: HubSpotClient) -> None:
         self._client = client

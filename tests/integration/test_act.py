@@ -162,7 +162,6 @@ def test_an_effect_that_may_still_appear_is_waited_for(
 ) -> None:
     slow = FakeAdapter("hubspot", hubspot.types, batch=10, settle=40)
     services = make_services(adapters=[slow])
-    services.adapters["hubspot"] = slow  # type: ignore[index]
     slow.script = fails_once(AMBIGUOUS)
     prepare(services)
     tried = clock.now()
@@ -170,10 +169,30 @@ def test_an_effect_that_may_still_appear_is_waited_for(
     again(services, clock)
     assert [what for what, _ in slow.log] == ["perform", "find"]
     assert (task(services)["state"], task(services)["reason"]) == ("ready", "settling")
-    assert (task(services)["due_at"] - tried).total_seconds() == 40
+    assert (task(services)["due_at"] - clock.now()).total_seconds() == 40 / act.LOOKS
+    while task(services)["state"] != "done":
+        again(services, clock)
+    looks = [what for what, _ in slow.log]
+    assert looks == ["perform", *["find"] * (len(looks) - 2), "perform"]
+    assert act.LOOKS <= len(looks) - 2 <= act.LOOKS + 1
+    assert (clock.now() - tried).total_seconds() >= 40
+
+
+def test_an_effect_that_appears_late_is_found_before_the_settle_time_is_over(
+    make_services: Callable[..., Services], hubspot: FakeAdapter, clock: MovableClock
+) -> None:
+    slow = FakeAdapter("hubspot", hubspot.types, batch=10, settle=40)
+    services = make_services(adapters=[slow])
+    slow.script = fails_once(AMBIGUOUS)
+    prepare(services)
+    tried = clock.now()
+    run_act(services)
     again(services, clock)
-    assert [what for what, _ in slow.log] == ["perform", "find", "find", "perform"]
-    assert task(services)["state"] == "done"
+    slow.answer_to_find = Effect("T-late")
+    again(services, clock)
+    assert [what for what, _ in slow.log] == ["perform", "find", "find"]
+    assert (task(services)["state"], task(services)["effect"]["external_id"]) == ("done", "T-late")
+    assert (clock.now() - tried).total_seconds() < 40
 
 
 def test_a_look_that_fails_is_repeated_and_nothing_is_performed_meanwhile(
