@@ -34,8 +34,6 @@ def app_env() -> dict[str, dict[str, Any]]:
             env[item.name.upper()] = {"description": item.metadata["purpose"] + where, "required": False}
     env["SECRET_KEY"] = {"description": env["SECRET_KEY"]["description"], "generator": "secret"}
     env["REDIS_TLS_VERIFY"] = {"description": "this platform's Redis certifies itself", "value": "false"}
-    # The platform signals every process of a dyno; Celery then needs to be told to stop the way it does for SIGQUIT.
-    env["REMAP_SIGTERM"] = {"description": "lets workers finish or give back their work", "value": "SIGQUIT"}
     return env
 
 

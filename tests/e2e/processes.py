@@ -1,6 +1,7 @@
 """Real `revpipe` processes: started with an environment of their own, stopped, and looked for when they are gone."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,7 +60,12 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """A signal to the process and to all that it started, as a platform sends it to a dyno."""
+        os.killpg(self.popen.pid, number)
 
     def says(self, words: str, seconds: float = 60.0) -> str:
         """All output so far, once `words` are in it."""
