@@ -11,12 +11,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo up test lint bench lock clean
+.PHONY: help setup demo up test test-rabbitmq chaos chaos-proof lint bench lock clean
 
 help:
 	@echo "make demo   three deals, a fortnight, against simulated vendors (DEMO_ARGS=--exit ends by itself)"
 	@echo "make up     everything on this machine (UP_ARGS=--sandbox for simulated vendors)"
 	@echo "make test   all tests (TEST_ARGS are pytest's)"
+	@echo "make test-rabbitmq   the tests that use a broker, on RabbitMQ (Debian: apt-get install rabbitmq-server)"
+	@echo "make chaos  rehearsals of failure (SEEDS, SIGNALS, JOBS); make chaos-proof shows that they can fail"
 	@echo "make lint   ruff, mypy, import contracts"
 	@echo "make bench  throughput against a bare Celery chain"
 	@echo "make lock   pin the requirements anew after a change in pyproject.toml"
@@ -45,6 +47,21 @@ up: setup
 
 test: setup
 	@$(BIN)/pytest --numprocesses=3 --dist=loadfile $(TEST_ARGS)
+
+# What is about Redis itself stays out: the embedded servers, the gate and circuits in Redis, and Redis's dead lists.
+test-rabbitmq: export REVPIPE_TEST_BROKER = rabbitmq
+test-rabbitmq: setup
+	@$(BIN)/pytest --numprocesses=2 --dist=loadfile tests/integration tests/e2e $(RABBITMQ_LEFT_OUT) $(TEST_ARGS)
+
+# Most of a rehearsal is waiting for the vendors' rates, so several run side by side.
+SEEDS := 20
+SIGNALS := 2000
+JOBS := 4
+chaos: setup
+	@$(BIN)/revpipe drill --seeds $(SEEDS) --signals $(SIGNALS) --jobs $(JOBS) --hits 10 $(CHAOS_ARGS)
+
+chaos-proof: setup
+	@$(BIN)/pytest --numprocesses=3 tests/e2e/chaos/sabotage/proof.py
 
 lint: setup
 	@$(BIN)/ruff check .

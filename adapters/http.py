@@ -11,7 +11,7 @@ import backoff
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from revpipe.errors import CredentialsRefused, NotFound, Permanent, RateLimited, RevpipeError, Transient
+from revpipe.errors import CircuitOpen, CredentialsRefused, NotFound, Permanent, RateLimited, RevpipeError, Transient
 from revpipe.ports import Gate
 
 CONNECT_TIMEOUT = 3.05
@@ -21,6 +21,8 @@ BLIP_TRIES = 3
 BLIP_SECONDS = 6.0
 _NOT_DONE = (423, 425, 477)
 """Locked, too early, account migrating (HubSpot): the request was turned away for now, nothing was done."""
+Judge = Callable[[requests.Response], RevpipeError | None]
+"""Finds the error in a 2xx answer of a vendor that tells failures in the body; None if there is none."""
 _OURS = (
     requests.exceptions.InvalidJSONError,
     requests.exceptions.InvalidHeader,
@@ -80,13 +82,14 @@ class HttpClient:
         json: Any = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        judge: Judge | None = None,
     ) -> requests.Response:
-        """Call the vendor; any 2xx is returned, everything else is raised as one of our errors.
+        """Call the vendor; any 2xx that `judge` finds no error in is returned, all else is raised as our errors.
 
         `kind` names the vendor's limit that the call counts against. A call that is `idempotent` (by default
         GET and HEAD only) is tried up to three times within a few seconds when it fails for a moment. One that
         is not is tried once, and a failure after it may have arrived is a Transient with `ambiguous` set.
-        Raises RateLimited, CredentialsRefused, NotFound, Rejected or Transient.
+        Raises RateLimited, CircuitOpen, CredentialsRefused, NotFound, Rejected or Transient.
         """
         safe = method in ("GET", "HEAD") if idempotent is None else idempotent
 
@@ -97,11 +100,11 @@ class HttpClient:
             max_time=BLIP_SECONDS,
             factor=0.2,
             jitter=backoff.full_jitter,
-            giveup=lambda error: not safe or isinstance(error, RateLimited),
+            giveup=lambda error: not safe or isinstance(error, RateLimited | CircuitOpen),
             logger=None,
         )
         def call() -> requests.Response:
-            return self._once(method, path, kind, safe, json, params, headers)
+            return self._once(method, path, kind, safe, json, params, headers, judge)
 
         response: requests.Response = call()
         return response
@@ -115,6 +118,7 @@ class HttpClient:
         json: Any,
         params: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None,
+        judge: Judge | None,
     ) -> requests.Response:
         self._take_token(kind)
         try:
@@ -137,15 +141,23 @@ class HttpClient:
             failure = Transient(f"{self.vendor} broke the call off: {_name(error)}", ambiguous=arrived and not safe)
             failure.where = f"{self.vendor} {'broke off' if arrived else 'out of reach'}"
         else:
-            if 200 <= response.status_code < 300:
+            found = self._error_in(response, judge, safe=safe)
+            if found is None:
                 self._gate.report(self.vendor, kind, None)
                 return response
-            failure = error_for(self.vendor, response, safe=safe)
-            failure.where = f"{self.vendor} {response.status_code}"
-            if isinstance(failure, RateLimited) and failure.retry_after is None and self._wait_told:
-                failure.retry_after = self._wait_told(response)
+            failure = found
         self._gate.report(self.vendor, kind, failure)
         raise failure
+
+    def _error_in(self, response: requests.Response, judge: Judge | None, *, safe: bool) -> RevpipeError | None:
+        """The error that an answer stands for; reported once, for a good status with a bad body is no good answer."""
+        if 200 <= response.status_code < 300:
+            return judge(response) if judge else None
+        failure = error_for(self.vendor, response, safe=safe)
+        failure.where = f"{self.vendor} {response.status_code}"
+        if isinstance(failure, RateLimited) and failure.retry_after is None and self._wait_told:
+            failure.retry_after = self._wait_told(response)
+        return failure
 
     def _take_token(self, kind: str) -> None:
         deadline = time.monotonic() + self._patience

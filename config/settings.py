@@ -39,8 +39,8 @@ def _database_url(value: str) -> str:
 
 
 def _broker_url(value: str) -> str:
-    if not value.strip().startswith(("redis://", "rediss://", "redis+socket://")):
-        raise ValueError("must start with redis:// or rediss://")
+    if not value.strip().startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
+        raise ValueError("must start with redis://, rediss://, amqp:// or amqps://")
     return value.strip()
 
 
@@ -65,6 +65,16 @@ def _lease(value: str) -> float:
     if not 3 <= seconds <= 300:
         raise ValueError("must be a number of seconds from 3 to 300")
     return seconds
+
+
+def _scale(value: str) -> float:
+    try:
+        factor = float(value)
+    except ValueError:
+        factor = 0.0
+    if not 1 <= factor <= 1000:
+        raise ValueError("must be a number from 1 to 1000")
+    return factor
 
 
 def _path(value: str) -> Path:
@@ -111,7 +121,7 @@ class Settings:
         None,
         _broker_url,
         "the message broker, if it is not REDIS_URL",
-        "any other Redis or Valkey of yours",
+        "any other Redis or Valkey of yours, or a RabbitMQ (amqp:// or amqps://)",
         secret=True,
     )
     revpipe_data_dir: Path = _setting(
@@ -194,6 +204,9 @@ class Settings:
     revpipe_lease_seconds: float = _setting(
         30.0, _lease, "after how many seconds without a sign of life a worker's rows go to another one"
     )
+    revpipe_time_scale: float = _setting(
+        1.0, _scale, "for rehearsals only: waits for vendors are this many times shorter (40: a minute is 40 minutes)"
+    )
     revpipe_crash_point: str | None = _setting(
         None, _text, "for crash tests only: the process kills itself at the named place"
     )
@@ -205,6 +218,11 @@ class Settings:
         if url and url.startswith("unix://"):
             return url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
         return self._with_tls(url)
+
+    @property
+    def is_amqp(self) -> bool:
+        """Whether messages travel through RabbitMQ."""
+        return (self.broker or "").startswith(("amqp://", "amqps://"))
 
     @property
     def redis(self) -> str | None:

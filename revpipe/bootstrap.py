@@ -10,7 +10,8 @@ import redis
 
 from config.queues import OUTBOUND, needed_settings
 from config.settings import Settings, require
-from revpipe import action_policy, context_needs, crash
+from revpipe import action_policy, context_needs, crash, time_scale
+from revpipe.circuits import RedisCircuits, scope_of
 from revpipe.clock import SystemClock
 from revpipe.db import make_engine
 from revpipe.errors import Misconfigured, Permanent, RevpipeError
@@ -23,7 +24,8 @@ from adapters import registry  # isort: skip
 from tasks import dispatch  # isort: skip
 
 CONFIG: Final = Path(__file__).parent.parent / "config"
-GATE_CONNECTIONS: Final = 2
+GATE_CONNECTIONS: Final = 1
+"""Connections on which a process asks for rates and circuits: a question takes less than a millisecond."""
 
 
 def for_web(settings: Settings, *, connections: int = 5) -> Services:
@@ -33,13 +35,13 @@ def for_web(settings: Settings, *, connections: int = 5) -> Services:
 
 def for_keeper(settings: Settings) -> Services:
     """What the keeper and the command line need: the ledger and the queues."""
-    return _services(settings, 2)
+    return _services(settings, 2, asks_circuits=True)
 
 
 def for_worker(settings: Settings, queues: Sequence[str], *, connections: int = 5) -> Services:
     """What a worker of `queues` needs and no more. Raises SettingsError for what it can't work without."""
     require(settings, *needed_settings(tuple(queues)))
-    gate = RedisGate(_gate_client(str(settings.redis)), LIMITS)
+    gate = RedisGate(_gate_client(str(settings.redis)), LIMITS, scope_of(settings.database_url))
     providers: list[Provider] = []
     if any(queue.startswith("enrich.") for queue in queues):
         providers = [_make(path, settings, gate) for path in registry.PROVIDERS.values()]
@@ -97,9 +99,14 @@ def _services(
     providers: Sequence[Provider] = (),
     adapters: Mapping[str, ActionAdapter] | None = None,
     worker: bool = False,
+    asks_circuits: bool = False,
 ) -> Services:
     require(settings, "database_url", "redis_url")
     crash.arm(settings.revpipe_crash_point)
+    time_scale.arm(settings.revpipe_time_scale)
+    circuits = None
+    if asks_circuits:
+        circuits = RedisCircuits(_gate_client(str(settings.redis)), scope_of(settings.database_url))
     needs = context_needs.load((CONFIG / "sources.yaml").read_text(encoding="utf-8"), "config/sources.yaml")
     return Services(
         settings=settings,
@@ -112,6 +119,7 @@ def _services(
         sources=sources or {},
         providers=providers,
         adapters=adapters or {},
+        circuits=circuits,
     )
 
 

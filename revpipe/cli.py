@@ -6,7 +6,23 @@ import click
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from config.settings import SettingsError
-from revpipe.commands import actions, approvals, deadletters, demo, ledger, processes, queues, rules, signals, trace, up
+from revpipe.commands import (
+    actions,
+    approvals,
+    audit,
+    balance,
+    deadletters,
+    demo,
+    drill,
+    ledger,
+    processes,
+    queues,
+    replay,
+    rules,
+    signals,
+    trace,
+    up,
+)
 from revpipe.errors import Misconfigured, RevpipeError
 
 
@@ -24,8 +40,12 @@ for command in (
     approvals.approvals,
     actions.actions,
     deadletters.deadletters,
+    replay.replay,
+    audit.audit,
     rules.rules,
     queues.queues,
+    balance.balance,
+    drill.drill,
     ledger.migrate,
     processes.web,
     processes.worker,

@@ -11,6 +11,7 @@ import yaml
 from revpipe.durations import duration
 from revpipe.errors import Misconfigured
 from revpipe.signals import Signal
+from revpipe.time_scale import shortened
 
 PARTS: Final = ("deal", "change", "account", "contact", "calls")
 
@@ -43,7 +44,7 @@ class ContextNeeds:
 
     def expires(self, signal: Signal) -> timedelta:
         """How long this signal may wait for its required context."""
-        return self.of(signal).expires
+        return shortened(self.of(signal).expires)
 
 
 def load(source: str, name: str = "sources.yaml") -> ContextNeeds:

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from revpipe.errors import BadPayload
 from revpipe.models import Context
 from revpipe.ports import Part, Parts
+from revpipe.schemas.upcast import to_current
+from revpipe.schemas.versions import VERSIONS
 from revpipe.signals import Signal, subject_of
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = VERSIONS["context"]
 
 
 def dump(parts: Parts) -> dict[str, Any]:
@@ -30,9 +31,8 @@ def dump(parts: Parts) -> dict[str, Any]:
 
 
 def load(stored: Mapping[str, Any], version: int) -> dict[str, Part]:
-    """Parts from their stored form. Raises BadPayload for a version that this release does not know."""
-    if version != SCHEMA_VERSION:
-        raise BadPayload("unknown_schema_version", f"context version {version}; this release knows 1")
+    """Parts from their stored form of any known version. Raises NewerVersion and BadPayload for any other."""
+    current = to_current({"schema_version": version, "parts": stored}, "context")
     return {
         name: Part(
             name=name,
@@ -42,7 +42,7 @@ def load(stored: Mapping[str, Any], version: int) -> dict[str, Part]:
             complete=part["complete"],
             missing=part["missing"],
         )
-        for name, part in stored.items()
+        for name, part in current["parts"].items()
     }
 
 

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine
+from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
+
+from revpipe.db_connection import ANSWER_SECONDS, BoundedConnection
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -30,13 +32,15 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[Any]: JSONB}  # noqa: RUF012
 
 
-def make_engine(url: str, *, pool_size: int = 5, prepared: bool = True) -> Engine:
+def make_engine(
+    url: str, *, pool_size: int = 5, prepared: bool = True, answer_seconds: float = ANSWER_SECONDS
+) -> Engine:
     """An engine for the ledger at `url`. Opens no connection yet.
 
     Sessions hold no state that a transaction pooler would lose. Behind such a pooler `prepared` is off, and the
-    time limits of the sessions are the pooler's to set.
+    time limits of the sessions are the pooler's to set. No answer is waited for longer than `answer_seconds`.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -55,6 +59,14 @@ def make_engine(url: str, *, pool_size: int = 5, prepared: bool = True) -> Engin
             "keepalives_count": 3,
         },
     )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> BoundedConnection:
+        made = BoundedConnection.connect(*arguments, **options)
+        made.answer_seconds = answer_seconds
+        return made
+
+    return engine
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,12 +18,12 @@ from revpipe.plan_history import Known, alike
 from revpipe.ports import Parts
 from revpipe.rules import vocabulary
 from revpipe.rules.book import Evaluation, PlannedAction
+from revpipe.schemas.versions import VERSIONS
 from revpipe.services import Services
 from revpipe.signals import Signal, stable_id
 from revpipe.work import Chunk, Claim
 
 STAGE: Final = "decide"
-SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Case:
     signal: Signal
     parts: Parts
     subject: str
+    former: Sequence[Mapping[str, Any]] = ()
+    """Actions of its earlier plans that had their effect, or may have had it: none of them is planned again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,10 @@ class Decision:
         return "rules" if self.evaluation.conclusive else "fallback"
 
     @property
-    def ending(self) -> tuple[str, str]:
+    def ending(self) -> tuple[str, str | None]:
         """Disposition and reason of a signal with nothing to be carried out."""
+        if any(one["state"] == "done" for one in self.case.former):
+            return "acted", None
         if self.actions:
             return "suppressed", str(self.actions[0]["reason"])
         if self.evaluation.conclusive:
@@ -80,6 +84,8 @@ def _decide(held: Claim, services: Services) -> stage.HandOn:
         cases = [case for case in cases if case.signal.signal_id in ours]
         rule_versions.remember(tx, services.rules)
         known = plan_history.read(tx, [case.subject for case in cases], now)
+        former = plan_history.carried_out(tx, [case.row["signal_id"] for case in cases if case.row["replays"]])
+        cases = [replace(case, former=former.get(case.row["signal_id"], ())) for case in cases]
         decisions = []
         for case in sorted(cases, key=lambda one: (one.signal.fired_at, one.signal.signal_id)):
             decision = decide(case, known[case.subject], services, now)
@@ -131,9 +137,15 @@ def decide(case: Case, known: Known, services: Services, now: datetime) -> Decis
     for at, planned in enumerate(evaluation.actions):
         action = _action(case, planned, at, services, now)
         earlier = next((one for one in actions if one["state"] == "planned" and alike(one, action)), None)
-        winner, reason = (
-            (earlier["action_id"], "same_rule_and_type") if earlier else known.in_the_way(action, planned.cooldown, now)
-        )
+        former = next((one for one in case.former if alike(one, action)), None)
+        winner: uuid.UUID | None
+        reason: str | None
+        if former:
+            winner, reason = former["action_id"], "already_done" if former["state"] == "done" else "already_open"
+        elif earlier:
+            winner, reason = earlier["action_id"], "same_rule_and_type"
+        else:
+            winner, reason = known.in_the_way(action, planned.cooldown, now)
         if winner:
             action |= {"state": "suppressed", "suppressed_by": winner, "reason": reason, "done_at": now}
         actions.append(action)
@@ -142,9 +154,11 @@ def decide(case: Case, known: Known, services: Services, now: datetime) -> Decis
 
 def _action(case: Case, planned: PlannedAction, at: int, services: Services, now: datetime) -> dict[str, Any]:
     signal = case.signal
+    # Decided anew, an action is another one, with a key and an approval of its own; the former stays for the record.
+    again = (case.row["replays"],) if case.row["replays"] else ()
     return {
-        "action_id": stable_id("action", signal.signal_id, planned.rule_id, planned.type, at),
-        "schema_version": SCHEMA_VERSION,
+        "action_id": stable_id("action", signal.signal_id, planned.rule_id, planned.type, at, *again),
+        "schema_version": VERSIONS["action"],
         "signal_id": signal.signal_id,
         "plan_id": plan_id(signal),
         "correlation_id": signal.correlation_id,
@@ -172,11 +186,16 @@ def plan_id(signal: Signal) -> uuid.UUID:
 
 
 def _store(tx: Connection, decisions: Sequence[Decision], services: Services, now: datetime) -> None:
-    """Plans and actions in id order. A second open action for one rule, subject and type breaks the index."""
+    """Plans and actions in id order. A second open action for one rule, subject and type breaks the index.
+
+    A plan that is there already is that of a replayed signal, and `reopening` has put a copy of it by.
+    """
     if not decisions:
         return
     plans = sorted((_plan(one, services, now) for one in decisions), key=lambda plan: plan["plan_id"])
-    tx.execute(upsert(Plan).on_conflict_do_nothing(), plans)
+    statement = upsert(Plan)
+    newer = {name: statement.excluded[name] for name in plans[0] if name not in ("plan_id", "signal_id")}
+    tx.execute(statement.on_conflict_do_update(index_elements=["plan_id"], set_=newer), plans)
     actions = sorted((a for one in decisions for a in one.actions), key=lambda a: a["action_id"])
     if actions:
         tx.execute(insert(Action), actions)
@@ -187,7 +206,7 @@ def _plan(decision: Decision, services: Services, now: datetime) -> dict[str, An
     return {
         "plan_id": plan_id(decision.case.signal),
         "signal_id": decision.case.signal.signal_id,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": VERSIONS["plan"],
         "decided_by": decision.by,
         "rules_version": services.rules.version,
         "conclusive": evaluation.conclusive,
@@ -218,8 +237,8 @@ def _finish(
     return handed
 
 
-def _ended(decisions: Sequence[Decision]) -> list[tuple[str, str, list[uuid.UUID]]]:
-    groups: dict[tuple[str, str], list[uuid.UUID]] = {}
+def _ended(decisions: Sequence[Decision]) -> list[tuple[str, str | None, list[uuid.UUID]]]:
+    groups: dict[tuple[str, str | None], list[uuid.UUID]] = {}
     for one in decisions:
         if not one.due:
             groups.setdefault(one.ending, []).append(one.case.signal.signal_id)

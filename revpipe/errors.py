@@ -5,10 +5,12 @@ class RevpipeError(Exception):
     """A failure of a piece of work; `code` is the stable word for it in trail and dead letters.
 
     `where` tells a person which vendor it was and what it answered, in codes and numbers only: `hubspot 503`.
+    `circuit` names the open circuit behind it, if there is one: then the work waits until that closes.
     """
 
     code = "error"
     where: str | None = None
+    circuit: str | None = None
 
 
 class Transient(RevpipeError):
@@ -28,6 +30,17 @@ class RateLimited(Transient):
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
+        self.retry_after = retry_after
+
+
+class CircuitOpen(Transient):
+    """No call was made: the vendor failed too often of late. `retry_after` is seconds until it may be asked again."""
+
+    code = "circuit_open"
+
+    def __init__(self, message: str, *, circuit: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.circuit = circuit
         self.retry_after = retry_after
 
 
@@ -64,6 +77,15 @@ class CredentialsRefused(RevpipeError):
     """The vendor refuses our credentials (401, 403): work waits, a person mends the settings."""
 
     code = "credentials_refused"
+
+
+class NewerVersion(RevpipeError):
+    """A row of a later release than this one, which can't read it: it waits for a worker of that release."""
+
+    code = "newer_version"
+
+    def __init__(self, kind: str, version: int, newest: int) -> None:
+        super().__init__(f"{kind} of version {version}; this release knows 1 to {newest}")
 
 
 class Unauthorised(Exception):

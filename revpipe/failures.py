@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from config.queues import QUEUES
 from revpipe import dead_letters, dispositions, retry, trail, work
 from revpipe.errors import RateLimited
+from revpipe.time_scale import seconds
 from revpipe.work import SIGNALS
 
 
@@ -25,7 +26,7 @@ class Failure:
 def policy_of(queue: str) -> retry.Policy:
     """The retry policy of a queue, from the queue table."""
     spec = QUEUES[queue]
-    return retry.Policy(attempts=spec.attempts, backoff=spec.backoff, cap=spec.backoff_cap)
+    return retry.Policy(attempts=spec.attempts, backoff=seconds(spec.backoff), cap=seconds(spec.backoff_cap))
 
 
 class TooManyAttempts(Exception):
@@ -77,13 +78,14 @@ def settle_signals(tx: Connection, stage: str, failures: list[Failure], now: dat
             continue
         parked = isinstance(decision, retry.Park)
         due = decision.until if isinstance(decision, retry.Park) else decision.due
-        state = {"state": "parked"} if parked else {}
+        circuit = decision.waits_for if isinstance(decision, retry.Park) else None
+        state = {"state": "parked", "waits_for": circuit} if parked else {}
         # To wait for a vendor, or for its rate, is no failure of the row: it burns no attempt.
         kept = parked or decision.reason == RateLimited.code
         attempts = {"attempts": max(0, row["attempts"] - 1)} if kept else {}
         work.postpone(tx, SIGNALS, [row["signal_id"]], min(due, row["expires_at"]), {**state, **attempts})
         what = "parked" if parked else "retry"
-        trail.record(tx, now, [_entry(what, row, stage, error, decision.reason, due, now)])
+        trail.record(tx, now, [_entry(what, row, stage, error, decision.reason, due, now, circuit)])
 
 
 def letter_of(
@@ -146,6 +148,7 @@ def _entry(
     reason: str,
     due: datetime | None,
     now: datetime,
+    circuit: str | None = None,
 ) -> trail.Entry:
     detail: dict[str, Any] = {
         "stage": stage,
@@ -156,4 +159,6 @@ def _entry(
     }
     if due is not None:
         detail["wait_s"] = round((due - now).total_seconds(), 1)
+    if circuit is not None:
+        detail["waits_for"] = circuit
     return trail.Entry(what, row["signal_id"], None, row["correlation_id"], detail)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -49,7 +50,9 @@ class Receipt:
 
 
 @dataclass(slots=True)
-class _Sorted:
+class Sorted:
+    """The events of a delivery: signals by id, what can't become one, and how many came twice in it."""
+
     accepted: dict[uuid.UUID, Accepted] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     repeated: int = 0
@@ -72,7 +75,7 @@ def receive(source: Source, request: InboundRequest, services: Services) -> Rece
 
 def _take_in(source: Source, delivery: Delivery, services: Services) -> Receipt:
     request = delivery.request
-    found = _normalise(source, delivery)
+    found = normalise(source, delivery)
     with transaction(services.engine) as tx:
         fresh = _insert_signals(tx, services, [found.accepted[key] for key in sorted(found.accepted)])
         _tally(tx, [found.accepted[key] for key in fresh])
@@ -110,8 +113,20 @@ def _take_in(source: Source, delivery: Delivery, services: Services) -> Receipt:
     return receipt
 
 
-def _normalise(source: Source, delivery: Delivery) -> _Sorted:
-    found = _Sorted()
+def take_again(tx: Connection, delivery: Delivery, found: Sorted, services: Services, now: datetime) -> list[uuid.UUID]:
+    """Insert what an earlier delivery turns out to hold after all; returns the signals that were not there yet.
+
+    They count for the hour in which the delivery came.
+    """
+    fresh = _insert_signals(tx, services, [found.accepted[key] for key in sorted(found.accepted)])
+    _tally(tx, [found.accepted[key] for key in fresh])
+    trail.record(tx, now, [entry for key in fresh for entry in _received(delivery, found.accepted[key])])
+    return fresh
+
+
+def normalise(source: Source, delivery: Delivery) -> Sorted:
+    """The events of a delivery, sorted. Raises nothing: what can't be read is refused, whoever is at fault."""
+    found = Sorted()
     try:
         results = list(source.normalise(delivery))
     except BadPayload as error:
@@ -133,7 +148,7 @@ def _normalise(source: Source, delivery: Delivery) -> _Sorted:
     return found
 
 
-def _keep(found: _Sorted, event: Accepted) -> None:
+def _keep(found: Sorted, event: Accepted) -> None:
     """Refuse what the ledger could not hold, whatever the source let through."""
     try:
         signal = event.signal
@@ -227,31 +242,35 @@ def _bury_refused(tx: Connection, delivery: Delivery, refused: Sequence[Refused]
     dead_letters.bury(tx, list(letters.values()), delivery.request.received_at)
 
 
-def _record(tx: Connection, delivery: Delivery, found: _Sorted, fresh: Sequence[uuid.UUID]) -> None:
+def _record(tx: Connection, delivery: Delivery, found: Sorted, fresh: Sequence[uuid.UUID]) -> None:
     at = delivery.request.received_at
-    entries = []
+    entries: list[trail.Entry] = []
     new = set(fresh)
     for signal_id, event in found.accepted.items():
-        if signal_id not in new:
-            continue
-        detail: dict[str, Any] = {
-            "delivery_id": str(delivery.delivery_id),
-            "source": delivery.source,
-            "event": event.signal.event,
-            "urgency": event.signal.urgency,
-            "lag_s": round((at - event.signal.fired_at).total_seconds(), 1),
-        }
-        entries.append(trail.Entry("received", signal_id, None, delivery.correlation_id, detail))
-        if event.suppressed:
-            entries.append(
-                trail.Entry("suppressed", signal_id, None, delivery.correlation_id, {"reason": event.suppressed})
-            )
+        if signal_id in new:
+            entries += _received(delivery, event)
     entries += _duplicates(tx, delivery, [key for key in found.accepted if key not in new])
     entries += [
         trail.Entry("refused", None, None, delivery.correlation_id, {"reason": one.reason, "stage": "ingest"})
         for one in found.refused
     ]
     trail.record(tx, at, entries)
+
+
+def _received(delivery: Delivery, event: Accepted) -> list[trail.Entry]:
+    signal = event.signal
+    detail: dict[str, Any] = {
+        "delivery_id": str(delivery.delivery_id),
+        "source": delivery.source,
+        "event": signal.event,
+        "urgency": signal.urgency,
+        "lag_s": round((delivery.request.received_at - signal.fired_at).total_seconds(), 1),
+    }
+    entries = [trail.Entry("received", signal.signal_id, None, delivery.correlation_id, detail)]
+    if event.suppressed:
+        reason = {"reason": event.suppressed}
+        entries.append(trail.Entry("suppressed", signal.signal_id, None, delivery.correlation_id, reason))
+    return entries
 
 
 def _duplicates(tx: Connection, delivery: Delivery, ids: Sequence[uuid.UUID]) -> list[trail.Entry]:

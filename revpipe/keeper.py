@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.queues import QUEUES
-from revpipe import approvals, cached_parts, feed, leases, migrate, sweep, work
+from revpipe import approvals, balance, cached_parts, feed, leases, migrate, parked, sweep, undeliverable, work
 from revpipe.db import transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
@@ -21,6 +21,10 @@ DUTY: Final = "keeper"
 LEASE: Final = timedelta(seconds=15)
 ROUND_SECONDS: Final = 0.5
 SWEEP_SECONDS: Final = 5.0
+PAUSE: Final = timedelta(seconds=60)
+"""A keeper that was silent for so long, frozen or cut off, counts as one that has just come on duty."""
+BALANCE_SECONDS: Final = 60.0
+DEAD_SECONDS: Final = 2.0
 TIDY_SECONDS: Final = 3600.0
 
 
@@ -31,6 +35,8 @@ class Keeper:
         self._services = services
         self._holder = work.worker_name()
         self._due: dict[str, float] = {}
+        self._since: datetime | None = None
+        self._round_at: datetime | None = None
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Work round after round until `stop()`; a database that is down is waited for."""
@@ -52,7 +58,9 @@ class Keeper:
         services = self._services
         with transaction(services.engine) as tx:
             if not leases.hold(tx, DUTY, self._holder, LEASE, services.clock.now()):
+                self._since = None
                 return False
+        since = self._on_duty_since()
         if self._every("tidy", TIDY_SECONDS):
             # First of all: after a long pause this month may have no partition yet, and the sweep writes trail rows.
             with transaction(services.engine) as tx:
@@ -62,6 +70,11 @@ class Keeper:
         if self._every("sweep", SWEEP_SECONDS):
             sweep.sweep(services)
             approvals.expire_due(services)
+        if self._every("balance", BALANCE_SECONDS):
+            balance.watch(services, since)
+        if self._every("dead", DEAD_SECONDS):
+            undeliverable.collect(services)
+        parked.drain(services)
         feed.offer(services, self._queues_due())
         return True
 
@@ -94,6 +107,14 @@ class Keeper:
                 {"queues": list(QUEUES), "now": self._services.clock.now()},
             )
             return list(found.scalars())
+
+    def _on_duty_since(self) -> datetime:
+        """Since when the queues are fed without a pause, by this keeper."""
+        now = self._services.clock.now()
+        if self._since is None or self._round_at is None or now - self._round_at > PAUSE:
+            self._since = now
+        self._round_at = now
+        return self._since
 
     def _every(self, job: str, seconds: float) -> bool:
         now = time.monotonic()

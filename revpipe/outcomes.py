@@ -16,6 +16,7 @@ from revpipe.db import transaction
 from revpipe.errors import EffectUnknown, RateLimited, RevpipeError, Transient
 from revpipe.ports import Effect
 from revpipe.services import Services
+from revpipe.time_scale import shortened
 from revpipe.work import ACTIONS, Claim
 
 
@@ -124,13 +125,15 @@ def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | Stil
     unsure = isinstance(outcome, StillUnsure) or (isinstance(error, Transient) and error.ambiguous)
     called = not (isinstance(outcome, StillUnsure) and outcome.looked)
     decision = retry.decide(error, row["attempts"], failures.policy_of(row["queue"]), now)
-    if isinstance(decision, retry.Park) and now >= row["created_at"] + WAITS_AT_MOST:
+    ends = (row["replayed_at"] or row["created_at"]) + shortened(WAITS_AT_MOST)
+    if isinstance(decision, retry.Park) and now >= ends:
         decision = retry.Bury("expired_waiting")
     if isinstance(decision, retry.RetryAt):
         _again(tx, row, decision.due, decision.reason, error, now, maybe_done=unsure, called=called)
         return False
     if isinstance(decision, retry.Park):
-        _again(tx, row, decision.until, decision.reason, error, now, maybe_done=unsure, called=called, parked=True)
+        due = min(decision.until, ends)
+        _again(tx, row, due, decision.reason, error, now, maybe_done=unsure, called=called, park=decision)
         return False
     if unsure:
         _unknown(tx, row, error, now)
@@ -149,18 +152,22 @@ def _again(
     *,
     maybe_done: bool,
     called: bool = False,
-    parked: bool = False,
+    park: retry.Park | None = None,
 ) -> None:
     values: dict[str, Any] = {"state": "ready", "maybe_done": maybe_done, "reason": reason}
     if called:
         # A call that broke off may have had its effect until its very end: the settle time runs from there.
         values["tried_at"] = now
     # To wait, for a vendor, for its rate or for an effect to show, is no failure: it burns no attempt.
-    if parked or reason in (RateLimited.code, SETTLING):
+    if park or reason in (RateLimited.code, SETTLING):
         values["attempts"] = max(0, row["attempts"] - 1)
+    if park and park.waits_for:
+        values["waits_for"] = park.waits_for
     work.postpone(tx, ACTIONS, [row["action_id"]], due, values)
     detail = _trouble(row, reason, error) | {"wait_s": round((due - now).total_seconds(), 1)}
-    trail.record(tx, now, [_entry("parked" if parked else "retry", row, detail)])
+    if park and park.waits_for:
+        detail["waits_for"] = park.waits_for
+    trail.record(tx, now, [_entry("parked" if park else "retry", row, detail)])
 
 
 def _unknown(tx: Connection, row: Mapping[str, Any], error: Exception, now: datetime) -> None:
@@ -180,10 +187,17 @@ def _bury(tx: Connection, row: Mapping[str, Any], error: Exception, reason: str,
 def _end(tx: Connection, row: Mapping[str, Any], state: str, reason: str, done_at: datetime | None) -> None:
     tx.execute(
         text(
-            "UPDATE actions SET state = :state, reason = :reason, done_at = :done_at, queue = NULL,"
-            " claim_id = NULL, lease_until = NULL WHERE action_id = :id"
+            # What is buried has surely had no effect, so a replay may call without a look; what is unknown never.
+            "UPDATE actions SET state = :state, reason = :reason, maybe_done = :unsure, done_at = :done_at,"
+            " queue = NULL, claim_id = NULL, lease_until = NULL WHERE action_id = :id"
         ),
-        {"state": state, "reason": reason, "done_at": done_at, "id": row["action_id"]},
+        {
+            "state": state,
+            "reason": reason,
+            "unsure": state == "unknown",
+            "done_at": done_at,
+            "id": row["action_id"],
+        },
     )
 
 

@@ -82,6 +82,23 @@ def read(tx: Connection, subjects: Sequence[str], now: datetime) -> dict[str, Kn
     return known
 
 
+def carried_out(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Mapping[str, Any]]]:
+    """The actions of replayed signals that had their effect, or may have had it, by signal."""
+    found: dict[uuid.UUID, list[Mapping[str, Any]]] = {}
+    if not signal_ids:
+        return found
+    rows = tx.execute(
+        text(
+            "SELECT signal_id, action_id, rule_id, type, state FROM actions WHERE signal_id = ANY(:ids)"
+            " AND (state IN ('done', 'unknown') OR maybe_done) ORDER BY action_id"
+        ),
+        {"ids": sorted(signal_ids)},
+    )
+    for row in rows.mappings():
+        found.setdefault(row["signal_id"], []).append(dict(row))
+    return found
+
+
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two actions of one subject stand for the same: one rule, one type."""
     return bool(one["rule_id"] == other["rule_id"] and one["type"] == other["type"])

@@ -154,6 +154,28 @@ class ActionAdapter(Protocol):
         """The effect of an earlier try, None if there surely is none. Raises EffectUnknown if unsure."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeadMessage:
+    """A message that no worker can run, as a worker or the broker put it aside.
+
+    `key` is the same for the same message, however often it is put aside; `body` is what it carried, untouched;
+    `headers` and `properties` are the broker's. `receipt` is what the broker needs to forget it, and nobody else's.
+    """
+
+    key: str
+    queue: str
+    reason: str
+    error: str
+    body: bytes
+    parked_at: datetime
+    traceback: str | None = None
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    attempts: int = 1
+    worker: str | None = None
+    receipt: Any = None
+
+
 class Dispatcher(Protocol):
     """The way to the queues. It only ever carries ids."""
 
@@ -175,15 +197,52 @@ class Dispatcher(Protocol):
     def begin_epoch(self) -> str:
         """Mark the broker's present life anew. Raises Transient."""
 
+    def take_dead(self, limit: int) -> Sequence[DeadMessage]:
+        """At most `limit` messages that were put aside, the oldest of each queue first; they stay until forgotten.
+
+        Raises Transient when the broker can't be asked.
+        """
+
+    def forget_dead(self, messages: Sequence[DeadMessage]) -> None:
+        """Remove messages that are in the ledger now. Raises Transient; they then come again."""
+
 
 class Gate(Protocol):
-    """What every call to a vendor passes: rate tokens before, the outcome after."""
+    """What every call to a vendor passes: circuit and rate tokens before, the outcome after, in the same thread."""
 
     def spend(self, vendor: str, kind: str) -> None:
-        """Take one rate token. Raises RateLimited when there is none now."""
+        """Take one rate token. Raises CircuitOpen while the vendor is given a rest, RateLimited without a token."""
 
     def report(self, vendor: str, kind: str, error: RevpipeError | None) -> None:
-        """Tell how the call ended."""
+        """Tell how the call ended. Where that leaves the circuit open, `error.circuit` is set to its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitState:
+    """How one vendor does with one kind of call, as all workers together saw it. Times are seconds."""
+
+    name: str
+    """`vendor:kind`, as it stands in a row's `waits_for`."""
+    state: str
+    """`closed`, `open`, or `half_open`: the rest is over, and the next call decides."""
+    failures: int
+    """Failures in a row; none of them is older than a minute while it is closed."""
+    code: str | None = None
+    """The error that opened it, or failed last."""
+    since_s: float | None = None
+    """How long it has been open."""
+    again_in_s: float | None = None
+    """How long nobody may call yet: the rest of the open period, or of the probe that is under way."""
+
+
+class Circuits(Protocol):
+    """The keeper's look at the circuits."""
+
+    def states(self) -> Mapping[str, CircuitState]:
+        """All circuits with something to tell; one that is missing is closed. Raises Transient if unanswered."""
+
+    def invite(self, name: str) -> bool:
+        """Whether one row should be sent out as the probe now; True goes to one caller in a few seconds."""
 
 
 class Clock(Protocol):

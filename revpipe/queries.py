@@ -98,7 +98,8 @@ def story(tx: Connection, signal_id: uuid.UUID) -> dict[str, Any]:
         "actions": rows("SELECT * FROM actions WHERE signal_id = :id ORDER BY created_at, action_id"),
         "approvals": rows("SELECT p.* FROM approvals p JOIN actions a USING (action_id) WHERE a.signal_id = :id"),
         "trail": rows("SELECT * FROM trail WHERE signal_id = :id ORDER BY at, trail_id"),
+        "superseded": rows("SELECT * FROM superseded WHERE signal_id = :id ORDER BY at, superseded_id"),
         "dead_letters": rows(
-            "SELECT letter_id, stage, reason, error, attempts, last_at FROM dead_letters WHERE signal_id = :id"
+            "SELECT letter_id, stage, reason, error, attempts, last_at, state FROM dead_letters WHERE signal_id = :id"
         ),
     }

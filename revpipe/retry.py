@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from revpipe.errors import CredentialsRefused, EffectUnknown, Permanent, RateLimited, Transient
+from revpipe.errors import CredentialsRefused, EffectUnknown, NewerVersion, Permanent, RateLimited, Transient
+from revpipe.time_scale import shortened
 
 SHORTEST_WAIT: Final = 0.1
 LONGEST_RETRY_AFTER: Final = 3600.0
 CREDENTIALS_WAIT: Final = timedelta(minutes=5)
+CIRCUIT_WAIT: Final = timedelta(minutes=10)
+"""When what waits for a circuit is tried all the same: in case that nobody wakes it. The keeper does so much sooner."""
+NEWER_WAIT: Final = timedelta(seconds=60)
+"""How soon a row that only a later release can read is offered again, in the hope that one of its workers takes it."""
 _LARGEST_EXPONENT: Final = 62
 
 
@@ -24,10 +29,11 @@ class RetryAt:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Wait in the ledger until `until` or until the vendor is back; no attempt is charged for the wait."""
+    """Wait in the ledger until `until`, or until the circuit `waits_for` lets calls through; it burns no attempt."""
 
     until: datetime
     reason: str
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,9 @@ def decide(
 
     `rng` gives numbers from 0 up to 1 and spreads the waits. A Transient, a RateLimited among them, is never
     buried: when the attempts are used up it is parked, since a vendor's outage is no fault of the work; how long
-    it may wait in all is the caller's to say. Any exception that is not one of ours is a bug: it is tried like a
-    Transient and then buried under its class name.
+    it may wait in all is the caller's to say. What failed by an open circuit waits for that circuit, at any
+    attempt: it was not tried at all, or its vendor fails with everybody. Any exception that is not one of ours is
+    a bug: it is tried like a Transient and then buried under its class name.
 
     EffectUnknown is not for this function: the caller must stop the action in `unknown`, and any answer from
     here could send it a second time. Raises ValueError for it, and for an attempt below 1.
@@ -76,8 +83,12 @@ def decide(
         raise ValueError(f"attempts count from 1, not {attempt}")
     if isinstance(error, Permanent):
         return Bury(error.code)
+    if isinstance(error, NewerVersion):
+        return Park(now + NEWER_WAIT, error.code)
+    if isinstance(error, Transient | CredentialsRefused) and error.circuit:
+        return Park(now + shortened(CIRCUIT_WAIT), error.code, error.circuit)
     if isinstance(error, CredentialsRefused):
-        return Park(now + CREDENTIALS_WAIT, error.code)
+        return Park(now + shortened(CREDENTIALS_WAIT), error.code)
     used_up = attempt >= policy.attempts
     if isinstance(error, RateLimited):
         at = now + _wait_as_told(error, attempt, policy, rng)

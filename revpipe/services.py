@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from config.settings import Settings
 from revpipe.action_policy import ActionPolicy
 from revpipe.context_needs import ContextNeeds
-from revpipe.ports import ActionAdapter, Clock, Dispatcher, Provider, Source
+from revpipe.ports import ActionAdapter, Circuits, Clock, Dispatcher, Provider, Source
 from revpipe.rules.book import RuleBook
 
 
@@ -27,6 +27,7 @@ class Services:
     sources: Mapping[str, Source] = field(default_factory=dict)
     providers: Sequence[Provider] = ()
     adapters: Mapping[str, ActionAdapter] = field(default_factory=dict)
+    circuits: Circuits | None = None
 
     @property
     def lease(self) -> timedelta:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from config.queues import is_quarantine, queue_for
-from revpipe import failures, feed, work
+from revpipe import failures, feed, versions, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.hold import Hold, holding
@@ -53,6 +53,7 @@ def run(
         held = work.claim(tx, SIGNALS, stage, chunk, now, lasts=services.lease)
         passed = _passed(tx, stage, chunk)
         isolated = quarantines(held)
+        held = _readable(tx, stage, held, now)
         held = held.only(failures.bury_exhausted(tx, stage, held.rows, now))
     crash_point(f"{stage}.claimed", held.rows)
     handed = HandOn()
@@ -91,6 +92,16 @@ def _careful(stage: str, held: Claim, services: Services, do: Callable[[Claim, S
 def quarantines(held: Claim) -> list[str]:
     """Quarantine queues that may send their next row now that this one is through."""
     return sorted({row["queue"] for row in held.rows if is_quarantine(row["queue"])})
+
+
+def _readable(tx: Connection, stage: str, held: Claim, now: datetime) -> Claim:
+    """The claim without the rows that only a later release can read; those are put back for its workers."""
+    newer = versions.newer_signals(tx, held.rows)
+    if not newer:
+        return held
+    aside = [failures.Failure(row, newer[row["signal_id"]]) for row in held.rows if row["signal_id"] in newer]
+    failures.settle_signals(tx, stage, aside, now)
+    return held.only([row for row in held.rows if row["signal_id"] not in newer])
 
 
 def next_has_room(stage: str, held: Claim, services: Services) -> bool:

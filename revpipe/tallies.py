@@ -66,8 +66,8 @@ def fold(engine: Engine) -> int:
 
 
 _FOLD: Final = (
-    "WITH some AS MATERIALIZED (SELECT tally_id FROM tallies LIMIT :most FOR UPDATE SKIP LOCKED),"
-    " taken AS (DELETE FROM tallies AS t USING some WHERE t.tally_id = some.tally_id RETURNING t.hour, t.name, t.n),"
+    "WITH oldest AS MATERIALIZED (SELECT tally_id FROM tallies LIMIT :most FOR UPDATE SKIP LOCKED),"
+    " taken AS (DELETE FROM tallies AS t USING oldest WHERE t.tally_id = oldest.tally_id RETURNING t.hour, t.name, t.n),"
     " changes AS (SELECT hour, 'balance:' || name AS name, n FROM taken UNION ALL"
     " SELECT hour, 'balance:open', CASE name WHEN 'accepted' THEN n ELSE -n END FROM taken UNION ALL"
     " SELECT CAST(:running AS timestamptz), 'total:' || name, n FROM taken),"

@@ -16,6 +16,10 @@ LEASE: Final = timedelta(seconds=30)
 MESSAGE_VERSION: Final = 1
 
 
+class NewerMessage(Exception):
+    """A message of a later release than this one. It names rows that are sent again, to whoever can read it then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of work items: its name and key, and the condition a row of a stage must meet."""
@@ -42,9 +46,15 @@ class Chunk:
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> "Chunk":
-        """Read the JSON form. Raises ValueError for a version or shape that this release does not know."""
-        if not isinstance(message, Mapping) or message.get("v") != MESSAGE_VERSION:
+        """Read the JSON form; fields that it does not know are left alone.
+
+        Raises NewerMessage for what a later release sent, ValueError, KeyError or TypeError for what nobody sends.
+        """
+        version = message.get("v") if isinstance(message, Mapping) else None
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise ValueError("a message of an unknown version")
+        if version > MESSAGE_VERSION:
+            raise NewerMessage(f"a message of version {version}; this release knows 1 to {MESSAGE_VERSION}")
         return cls(tuple(uuid.UUID(str(one)) for one in message["ids"]), int(message["send"]))
 
 
@@ -98,7 +108,8 @@ def claim(
             f" AND (lease_until IS NULL OR lease_until < :now)"
             f" ORDER BY {table.key} FOR UPDATE SKIP LOCKED),"
             f" taken AS (UPDATE {table.name} AS t SET claim_id = :claim, lease_until = :until,"
-            f" attempts = t.attempts + 1, worker = :worker{extra} FROM mine WHERE t.{table.key} = mine.{table.key}"
+            f" attempts = t.attempts + 1, worker = :worker, waits_for = NULL{extra} FROM mine"
+            f" WHERE t.{table.key} = mine.{table.key}"
             f" RETURNING t.{table.key})"
             f" SELECT mine.* FROM mine JOIN taken USING ({table.key}) ORDER BY {table.key}"
         ),
@@ -160,7 +171,7 @@ def postpone(
 def _give_up(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Mapping[str, Any]) -> None:
     if not ids:
         return
-    columns = {"claim_id": None, "lease_until": None, **values}
+    columns = {"claim_id": None, "lease_until": None, "waits_for": None, **values}
     settings = ", ".join(f"{name} = :{name}" for name in columns)
     tx.execute(
         text(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608

@@ -5,16 +5,15 @@ from typing import Any, Final
 
 from celery import Celery, current_task
 from celery.signals import before_task_publish
-from kombu.entity import Queue
 
 from config.queues import QUEUES
 from config.schedule import BEAT
 from config.settings import Settings
+from tasks.brokers import amqp, redis
+from tasks.brokers.port import SENT
 
 HEADER: Final = "revpipe_cid"
 """The message header that carries the correlation id."""
-SENT: Final = "revpipe_sent"
-"""The message header with the time of sending, in seconds since 1970."""
 TASK_MODULES: Final = ("tasks.enrich", "tasks.decide", "tasks.execute", "tasks.act", "tasks.maintenance")
 
 
@@ -28,6 +27,8 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
     docs/decisions/004.
     """
     app = Celery("revpipe", broker=settings.broker, backend=None)
+    broker = amqp if settings.is_amqp else redis
+    app.conf.update(broker.options(settings, socket_timeout))
     app.conf.update(
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -37,7 +38,8 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
         accept_content=["json"],
         task_create_missing_queues=False,
         task_default_queue="maintenance",
-        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+        task_queues=[broker.work_queue(name) for name in QUEUES],
+        worker_consumer="tasks.consumer:ParkingConsumer",
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,
         task_send_sent_event=False,
@@ -49,15 +51,6 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
         broker_pool_acquire_timeout=2.0,
         task_publish_retry=False,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
-        broker_transport_options={
-            "socket_timeout": socket_timeout,
-            "socket_connect_timeout": 2.0,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-            "visibility_timeout": 300,
-            "unacked_restore_interval": 10,
-            "unacked_restore_throttle": 1,
-        },
         imports=TASK_MODULES,
         beat_schedule=BEAT,
         timezone="UTC",

@@ -1,50 +1,60 @@
 """Starts the chain for a chunk of ids, and tells how full the queues are."""
 
-import json
+import time
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-import redis
 from celery import Celery, chain
-from kombu.exceptions import KombuError, OperationalError
+from kombu.exceptions import KombuError
 
 from config.queues import QUEUES, STAGES, is_quarantine, queue_for
 from config.settings import Settings
 from revpipe.errors import Transient
-from tasks.app import HEADER, SENT, make_app
+from revpipe.ports import DeadMessage
+from tasks.app import HEADER, make_app
+from tasks.brokers import redis
+from tasks.brokers.amqp import AmqpBroker
+from tasks.brokers.port import PATIENCE, Broker
+from tasks.brokers.redis import RedisBroker
 
-EPOCH_KEY: Final = "revpipe:epoch"
-PUBLISH_SECONDS: Final = 2.0
+AT_ONCE: Final = 0.5
+"""Seconds within which a refusal counts as a dead connection's, so that a second try is worth its time."""
 WORKER_PUBLISHERS: Final = 2
 """Connections on which a worker publishes the next links of its chains."""
-ASKING: Final = 1
-"""Connections on which a process asks how full the queues are: a question takes less than a millisecond."""
 
 
 class CeleryDispatcher:
-    """The Dispatcher port over Celery and a Redis-protocol broker."""
+    """The Dispatcher port over Celery and either broker."""
 
-    def __init__(self, app: Celery, broker: redis.Redis) -> None:
+    def __init__(self, app: Celery, broker: Broker) -> None:
         self.app = app
-        self._broker = broker
+        self.broker = broker
 
     def room(self, queue: str) -> int:
         """How many more messages the queue should hold now; 0 if full or the broker can't be asked."""
         try:
-            held = self._broker.llen(queue)
-        except redis.RedisError:
+            held = self.broker.waiting(queue)
+        except Transient:
             return 0
-        return max(0, QUEUES[queue].depth - int(held))
+        return max(0, QUEUES[queue].depth - held)
 
     def send(self, stage: str, queue: str, ids: Sequence[uuid.UUID], send_no: int, correlation_id: str) -> None:
         """Publish the first link; the later ones follow from stage to stage. Raises Transient."""
         message = {"v": 1, "send": send_no, "ids": [str(one) for one in ids]}
-        try:
-            self._links(stage, queue, message).apply_async(headers={HEADER: correlation_id}, retry=False)
-        except (KombuError, OperationalError, redis.RedisError, OSError) as error:
-            raise Transient(f"the broker did not take the message: {type(error).__name__}", ambiguous=True) from error
+        refusals: tuple[type[Exception], ...] = (KombuError, OSError, *self.broker.errors)
+        began = time.monotonic()
+        for last in (False, True):
+            try:
+                self._links(stage, queue, message).apply_async(headers={HEADER: correlation_id}, retry=False)
+                return
+            except refusals as error:
+                # A connection that died while nobody used it fails at once, and the next one may be good. Should the
+                # message have gone out all the same, then of two with one send number the second finds nothing.
+                if last or time.monotonic() > began + AT_ONCE:
+                    name = type(error).__name__
+                    raise Transient(f"the broker did not take the message: {name}", ambiguous=True) from error
 
     def _links(self, stage: str, queue: str, message: dict[str, Any]) -> Any:
         first = self.app.signature(stage, args=(message,), queue=queue)
@@ -56,54 +66,30 @@ class CeleryDispatcher:
         return chain(first, *later) if later else first
 
     def oldest(self, queue: str) -> datetime | None:
-        """When the message at the head of the queue was sent, None if the queue is empty."""
-        try:
-            head = self._broker.lindex(queue, -1)
-        except redis.RedisError as error:
-            raise Transient(f"the broker can't be asked: {type(error).__name__}") from error
-        if head is None:
-            return None
-        try:
-            return datetime.fromtimestamp(float(json.loads(head)["headers"][SENT]), UTC)
-        except (ValueError, KeyError, TypeError):
-            return datetime.fromtimestamp(0, UTC)
+        """A time such that the queue has moved past all that was sent before it, None if it has moved past all."""
+        return self.broker.oldest(queue)
 
     def epoch(self) -> str | None:
         """The mark of the broker's present life, None once it lost what it held."""
-        try:
-            mark = self._broker.get(EPOCH_KEY)
-        except redis.RedisError as error:
-            raise Transient(f"the broker can't be asked: {type(error).__name__}") from error
-        return mark if mark is None else str(mark)
+        return self.broker.epoch()
 
     def begin_epoch(self) -> str:
         """Mark the broker's present life anew."""
-        mark = uuid.uuid4().hex
-        try:
-            self._broker.set(EPOCH_KEY, mark)
-        except redis.RedisError as error:
-            raise Transient(f"the broker can't be asked: {type(error).__name__}") from error
-        return mark
+        return self.broker.begin_epoch()
+
+    def take_dead(self, limit: int) -> Sequence[DeadMessage]:
+        """At most `limit` messages that were put aside; they stay until forgotten."""
+        return self.broker.take_dead(limit)
+
+    def forget_dead(self, messages: Sequence[DeadMessage]) -> None:
+        """Remove messages that are in the ledger now."""
+        self.broker.forget_dead(messages)
 
 
 def connect(settings: Settings, *, publisher_only: bool = True) -> CeleryDispatcher:
     """A dispatcher for `settings`. One that only publishes waits two seconds for the broker at the most."""
     if publisher_only:
-        app = make_app(settings, socket_timeout=PUBLISH_SECONDS)
+        app = make_app(settings, socket_timeout=PATIENCE)
     else:
         app = make_app(settings, publishers=WORKER_PUBLISHERS)
-    return CeleryDispatcher(app, broker_client(settings))
-
-
-def broker_client(settings: Settings) -> redis.Redis:
-    """A client of the Redis that holds the queues, with bounded waits."""
-    url = (settings.broker or "").replace("redis+socket://", "unix://").replace("virtual_host=", "db=")
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=ASKING,
-        timeout=PUBLISH_SECONDS,
-        socket_timeout=PUBLISH_SECONDS,
-        socket_connect_timeout=PUBLISH_SECONDS,
-        decode_responses=True,
-    )
-    return redis.Redis.from_pool(pool)
+    return CeleryDispatcher(app, AmqpBroker(app) if settings.is_amqp else RedisBroker(redis.client(settings)))

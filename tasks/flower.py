@@ -15,9 +15,11 @@ def main(address: str, port: str) -> None:
     settings = load()
     observability.configure(settings, "flower")
     lifeline.watch()
-    make_app(settings, publishers=PUBLISHERS).start(
-        ["flower", f"--address={address}", f"--port={port}", "--read-only=True", "--max_tasks=5000"]
-    )
+    app = make_app(settings, publishers=PUBLISHERS)
+    # Flower tells brokers apart by the scheme of a URL that Celery writes with the transport's name in it, so here
+    # Celery's own transport serves RabbitMQ.
+    app.conf.broker_transport = None
+    app.start(["flower", f"--address={address}", f"--port={port}", "--read-only=True", "--max_tasks=5000"])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.observability import bind_correlation
 from revpipe.services import Services
-from revpipe.work import Chunk
+from revpipe.work import Chunk, NewerMessage
 from tasks.app import correlation_of
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,11 @@ class StageTask(Task):  # type: ignore[misc]
         with bind_correlation(correlation_of(self.request) or str(self.request.id)):
             try:
                 chunk = Chunk.from_message(message)
+            except NewerMessage as error:
+                # Its rows were stamped as sent and nobody claims them: the sweep has them sent again, by whichever
+                # release the keeper is of, once for each ten seconds at the most.
+                log.warning("newer_message", task=self.name, error=str(error))
+                onward = None
             except (ValueError, KeyError, TypeError) as error:
                 self._bury(message, error)
                 onward = None

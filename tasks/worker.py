@@ -5,13 +5,16 @@ import sys
 from collections.abc import Sequence
 
 import structlog
-from celery.signals import setup_logging, worker_ready
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.worker import state
 
 from config.queues import select
 from config.settings import load
 from revpipe import lifeline, observability
 from revpipe.bootstrap import for_worker
 from tasks.dispatch import CeleryDispatcher
+from tasks.parking import Parking
+from tasks.watchdog import DEAF_AFTER, LOOK_SECONDS, Watchdog
 
 
 @setup_logging.connect(weak=False)
@@ -24,8 +27,11 @@ def _say_ready(**_: object) -> None:
     structlog.get_logger(__name__).info("worker_ready")
 
 
-def main(words: Sequence[str], concurrency: int) -> None:
-    """Work the queues that `words` name until told to stop. Raises SettingsError and Misconfigured."""
+def main(words: Sequence[str], concurrency: int, *, deaf_after: float = DEAF_AFTER) -> None:
+    """Work the queues that `words` name until told to stop. Raises SettingsError and Misconfigured.
+
+    A worker that takes nothing from its filled queues for `deaf_after` seconds ends itself (tasks/watchdog.py).
+    """
     settings = load()
     queues = select(tuple(words))
     observability.configure(settings, "worker")
@@ -36,6 +42,8 @@ def main(words: Sequence[str], concurrency: int) -> None:
         raise TypeError("a worker needs the Celery dispatcher")
     app = dispatcher.app
     app.services = services
+    app.parking = Parking(dispatcher.broker.put_dead, services.engine)
+    app.watchdog = _watchdog(dispatcher, queues, concurrency, deaf_after)
     app.set_default()
     app.worker_main(
         [
@@ -49,6 +57,22 @@ def main(words: Sequence[str], concurrency: int) -> None:
             f"--hostname=worker-{os.getpid()}@%h",
         ]
     )
+
+
+def _watchdog(dispatcher: CeleryDispatcher, queues: Sequence[str], concurrency: int, deaf_after: float) -> Watchdog:
+    watchdog = Watchdog(
+        lambda: sum(dispatcher.broker.waiting(queue) for queue in queues),
+        lambda: concurrency - len(state.reserved_requests),
+        deaf_after=deaf_after,
+        every=min(LOOK_SECONDS, deaf_after / 4),
+    )
+
+    @worker_shutting_down.connect(weak=False)
+    def _stop(**_: object) -> None:
+        watchdog.stop()
+
+    watchdog.start()
+    return watchdog
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from adapters.slack.blocks import alert_blocks, fallback_text
-from adapters.slack.client import MissingScope, SlackClient
+from adapters.slack.client import SlackClient
 from revpipe.errors import EffectUnknown, Permanent, RevpipeError, Transient
 from revpipe.ports import Effect, Gate, Order
 
@@ -91,7 +91,7 @@ class SlackActions:
             for message in self._client.history(channel, f"{since.timestamp():.6f}"):
                 if _carries(message, order.key):
                     return _effect(channel, str(message["ts"]))
-        except (MissingScope, Permanent) as error:
+        except Permanent as error:
             raise EffectUnknown(f"whether the alert was posted can't be told: {error}") from error
         return None
 

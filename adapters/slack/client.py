@@ -40,7 +40,6 @@ class SlackClient:
 
     def __init__(self, token: str | None, base_url: str, gate: Gate) -> None:
         self._token = token
-        self._gate = gate
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = HttpClient(VENDOR, base_url, gate, headers=headers)
 
@@ -85,18 +84,18 @@ class SlackClient:
     def _call(self, method: str, name: str, *, kind: str, **arguments: Any) -> dict[str, Any]:
         if not self._token:
             raise CredentialsRefused("SLACK_BOT_TOKEN is not set: it is the Bot token of your Slack app")
-        response = self._http.request(method, name, kind=kind, **arguments)
         safe = method == "GET"
-        answer = _json(response)
-        if answer is None:
-            failure: RevpipeError = Transient(f"slack's answer to {name} is not JSON", ambiguous=not safe)
-        elif answer.get("ok") is True:
-            return answer
-        else:
-            failure = error_in(name, answer, response.headers, safe=safe)
-        # The HTTP layer saw a 200 and reported success.
-        self._gate.report(VENDOR, kind, failure)
-        raise failure
+        response = self._http.request(
+            method, name, kind=kind, judge=lambda response: _judge(name, response, safe=safe), **arguments
+        )
+        return _json(response) or {}
+
+
+def _judge(name: str, response: requests.Response, *, safe: bool) -> RevpipeError | None:
+    answer = _json(response)
+    if answer is None:
+        return Transient(f"slack's answer to {name} is not JSON", ambiguous=not safe)
+    return None if answer.get("ok") is True else error_in(name, answer, response.headers, safe=safe)
 
 
 def error_in(name: str, answer: Mapping[str, Any], headers: Mapping[str, str], *, safe: bool) -> RevpipeError:
@@ -116,7 +115,10 @@ def _error(code: str, said: str, answer: Mapping[str, Any], headers: Mapping[str
     if code in _PASSING:
         return Transient(said, ambiguous=not safe)
     if code == "missing_scope":
-        return MissingScope(f"{said}; add the scope {answer.get('needed', '')} to the app and reinstall it")
+        # A look that may not be taken is an answer: the action goes to a person, and no circuit need open for it.
+        return (Permanent if safe else MissingScope)(
+            f"{said}; add the scope {answer.get('needed', '')} to the app and reinstall it"
+        )
     if code in _CREDENTIALS:
         return CredentialsRefused(f"{said}; set SLACK_BOT_TOKEN to a token that is valid")
     details = "; ".join(str(line) for line in (answer.get("response_metadata") or {}).get("messages") or ())

@@ -12,13 +12,32 @@ depends_on = None
 ROWS = (
     "ALTER TABLE {table} ADD COLUMN deaths SMALLINT DEFAULT 0 NOT NULL",
     "ALTER TABLE {table} ADD COLUMN waits_for TEXT",
-    "CREATE INDEX ix_{table}_waits ON {table} (waits_for, {order}) WHERE waits_for IS NOT NULL",
+    "CREATE INDEX ix_{table}_waits ON {table} (waits_for, queue, {order}) WHERE waits_for IS NOT NULL",
 )
 OTHERS = (
     "ALTER TABLE dead_letters ADD COLUMN closed_at TIMESTAMP WITH TIME ZONE",
     "ALTER TABLE dead_letters ADD COLUMN closed_by TEXT",
     "ALTER TABLE dead_letters ADD COLUMN closed_why TEXT",
     "ALTER TABLE dead_letters ADD COLUMN replays INTEGER DEFAULT 0 NOT NULL",
+    "CREATE INDEX ix_dead_letters_last ON dead_letters (last_at, letter_id)",
+    # How often a signal was decided anew, and when an action was last carried out anew.
+    "ALTER TABLE signals ADD COLUMN replays SMALLINT DEFAULT 0 NOT NULL",
+    "ALTER TABLE actions ADD COLUMN replayed_at TIMESTAMP WITH TIME ZONE",
+    """
+    CREATE TABLE superseded (
+        superseded_id UUID NOT NULL,
+        signal_id UUID NOT NULL,
+        kind TEXT NOT NULL,
+        made_at TIMESTAMP WITH TIME ZONE,
+        at TIMESTAMP WITH TIME ZONE NOT NULL,
+        audit_id UUID NOT NULL,
+        record JSONB NOT NULL,
+        CONSTRAINT pk_superseded PRIMARY KEY (superseded_id),
+        CONSTRAINT fk_superseded_signal_id FOREIGN KEY (signal_id) REFERENCES signals (signal_id),
+        CONSTRAINT ck_superseded_kind CHECK (kind IN ('payload', 'context', 'plan'))
+    )
+    """,
+    "CREATE INDEX ix_superseded_signal ON superseded (signal_id)",
     # No index but the key: rows are only ever added, and folded into `counters` by the keeper every minute.
     """
     CREATE TABLE tallies (
@@ -75,8 +94,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP INDEX ix_counters_open")
     op.execute("DELETE FROM counters WHERE name LIKE 'balance:%' OR name LIKE 'total:%'")
-    for table in ("balances", "operator_audit", "tallies"):
+    for table in ("superseded", "balances", "operator_audit", "tallies"):
         op.execute(f"DROP TABLE {table}")
+    op.execute("DROP INDEX ix_dead_letters_last")
+    op.execute("ALTER TABLE signals DROP COLUMN replays")
+    op.execute("ALTER TABLE actions DROP COLUMN replayed_at")
     for column in ("closed_at", "closed_by", "closed_why", "replays"):
         op.execute(f"ALTER TABLE dead_letters DROP COLUMN {column}")
     for table in ORDER:

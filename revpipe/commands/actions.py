@@ -4,7 +4,7 @@ import uuid
 
 import click
 
-from revpipe import unknowns
+from revpipe import audit, unknowns
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
 from revpipe.terminal import say
@@ -34,7 +34,11 @@ def unknown(json_: bool) -> None:
 @actions.command()
 @click.argument("action_id", type=click.UUID)
 @click.option("--happened/--not-happened", required=True, default=None, help="What you saw at the vendor.")
-def settle(action_id: uuid.UUID, happened: bool) -> None:
+@click.option("--actor", default=audit.user_here, help="Who looked; by default the user of this machine.")
+def settle(action_id: uuid.UUID, happened: bool, actor: str) -> None:
     """End the doubt about one action: it is done, or it is cancelled and its rule may plan it again."""
+    detail = {"action": str(action_id), "happened": happened}
     with ledger() as services:
-        click.echo(unknowns.settle(services, action_id, happened=happened))
+        with audit.told(services.engine, services.clock.now(), actor, "actions settle", detail) as outcome:
+            outcome["state"] = unknowns.settle(services, action_id, happened=happened)
+        click.echo(outcome["state"])

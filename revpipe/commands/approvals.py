@@ -4,13 +4,16 @@ import getpass
 import textwrap
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 
 from revpipe import approvals as approving
+from revpipe import audit
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
+from revpipe.services import Services
 from revpipe.story.words import span
 from revpipe.terminal import say
 
@@ -47,7 +50,8 @@ def list_(json_: bool) -> None:
 def approve(action_id: uuid.UUID, by: str) -> None:
     """Let an action be carried out."""
     with ledger() as services:
-        approving.approve(services, action_id, by)
+        with _audited(services, "approvals approve", action_id, by) as outcome:
+            outcome["state"] = approving.approve(services, action_id, by)
         with transaction(services.engine) as tx:
             action = approving.approved(tx, action_id)
     if action["type"] == "draft_followup":
@@ -64,7 +68,14 @@ def approve(action_id: uuid.UUID, by: str) -> None:
 def reject(action_id: uuid.UUID, by: str, reason: str | None) -> None:
     """End an action without effect."""
     with ledger() as services:
-        say(approving.reject(services, action_id, by, reason))
+        with _audited(services, "approvals reject", action_id, by) as outcome:
+            outcome["state"] = approving.reject(services, action_id, by, reason)
+        say(outcome["state"])
+
+
+def _audited(services: Services, command: str, action_id: uuid.UUID, by: str) -> AbstractContextManager[dict[str, Any]]:
+    detail = {"action": str(action_id), "by": by}
+    return audit.told(services.engine, services.clock.now(), audit.user_here(), command, detail)
 
 
 def _show(params: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What commands share: settings with a database behind them, and JSON output."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -23,10 +23,10 @@ def connected() -> Iterator[Settings]:
 
 
 @contextmanager
-def ledger() -> Iterator[Services]:
-    """Services for a command that reads or changes the ledger."""
+def ledger(make: Callable[[Settings], Services] = for_keeper) -> Iterator[Services]:
+    """Services for a command that reads or changes the ledger; `make` says which."""
     with connected() as settings:
-        services = for_keeper(settings)
+        services = make(settings)
         try:
             with services.engine.connect() as connection:
                 at = migrate.current(connection)

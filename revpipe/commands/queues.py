@@ -1,21 +1,32 @@
-"""`revpipe queues`: what waits where."""
+"""`revpipe queues`: what waits where, and for which vendor."""
+
+from dataclasses import asdict
+from typing import Any
 
 import click
 
-from revpipe import queries
+from revpipe import parked, queries
+from revpipe.circuits import CLOSED
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
+from revpipe.errors import Transient
+from revpipe.ports import CircuitState
+from revpipe.services import Services
+from revpipe.story.words import span
 from revpipe.terminal import say
 
 
 @click.command()
 @click.option("--json", "json_", is_flag=True, help="For machines.")
 def queues(json_: bool) -> None:
-    """Rows by queue: due, sent, claimed, later; and the age of the oldest that is due."""
-    with ledger() as services, transaction(services.engine) as tx:
-        rows = queries.queue_states(tx, services.clock.now())
+    """Rows by queue: due, sent, claimed, later; the age of the oldest that is due; circuits and what waits for them."""
+    with ledger() as services:
+        with transaction(services.engine) as tx:
+            rows = queries.queue_states(tx, services.clock.now())
+            waiting = parked.waiting(tx)
+        circuits = _circuits(services, waiting)
     if json_:
-        as_json(rows)
+        as_json({"queues": rows, "circuits": circuits})
         return
     say(f"{'queue':<28}{'due':>8}{'sent':>8}{'claimed':>9}{'later':>8}{'oldest s':>10}")
     for row in rows:
@@ -25,3 +36,26 @@ def queues(json_: bool) -> None:
         )
     if not rows:
         say("nothing waits")
+    if circuits is None:
+        say("\nthe circuits can't be asked for: Redis does not answer")
+    elif circuits:
+        say(f"\n{'circuit':<28}{'state':>10}{'since':>14}{'failures':>10}{'waiting':>9}  why")
+        for one in circuits:
+            since = "" if one["since_s"] is None else span(one["since_s"])
+            say(
+                f"{one['name']:<28}{one['state'].replace('_', ' '):>10}{since:>14}{one['failures']:>10}"
+                f"{one['waiting']:>9}  {(one['code'] or '').replace('_', ' ')}"
+            )
+
+
+def _circuits(services: Services, waiting: dict[str, int]) -> list[dict[str, Any]] | None:
+    """Circuits that failed lately, are open, or are waited for; None if nobody can tell."""
+    if services.circuits is None:
+        return []
+    try:
+        states = dict(services.circuits.states())
+    except Transient:
+        return None
+    for name in waiting:
+        states.setdefault(name, CircuitState(name, CLOSED, 0))
+    return [asdict(states[name]) | {"waiting": waiting.get(name, 0)} for name in sorted(states)]

@@ -24,11 +24,11 @@ class FarSide:
     environment: Mapping[str, str]
     gong_private_key: str
 
-    def control(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Call the sandbox's control API: GET, or POST with a body. Raises OSError."""
+    def control(self, path: str, body: Mapping[str, Any] | None = None, *, method: str | None = None) -> Any:
+        """Call the sandbox's control API: GET, or POST with a body, unless `method` says otherwise. Raises OSError."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - our own loopback URL
-            f"{self.url}/_sandbox/{path}", data, {"Content-Type": "application/json"}
+            f"{self.url}/_sandbox/{path}", data, {"Content-Type": "application/json"}, method=method
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             return json.load(answer)
@@ -38,14 +38,14 @@ class FarSide:
         self.control("knobs", {"hubspot": {"target_url": f"{url}/webhooks/hubspot"}})
 
 
-def simulated() -> FarSide:
-    """A sandbox on a free port, with a fresh key for Gong's signatures."""
+def simulated(*, scenario: str | None = "demo") -> FarSide:
+    """A sandbox on a free port, with a fresh key for Gong's signatures, and the records of a scenario if any."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     private, public = _key_pair()
     return FarSide(
         url=url,
-        command=("adapters.sandbox", "--port", str(port), "--scenario", "demo"),
+        command=("adapters.sandbox", "--port", str(port), *(("--scenario", scenario) if scenario else ())),
         environment={
             "HUBSPOT_BASE_URL": f"{url}/hubspot",
             "HUBSPOT_ACCESS_TOKEN": "sandbox-token",

@@ -13,6 +13,7 @@ from revpipe.models.operator_audit import OperatorAudit
 from revpipe.models.plan import Plan
 from revpipe.models.rule_version import RuleVersion
 from revpipe.models.signal import SignalRow
+from revpipe.models.superseded import Superseded
 from revpipe.models.tally import Tally
 from revpipe.models.trail import TrailRow
 
@@ -30,6 +31,7 @@ __all__ = [
     "Plan",
     "RuleVersion",
     "SignalRow",
+    "Superseded",
     "Tally",
     "TrailRow",
 ]

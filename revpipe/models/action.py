@@ -31,7 +31,7 @@ class Action(WorkItem, Base):
     """One effect: one row, one claim, one key. `suppressed_by` names the action that stood in its way.
 
     `maybe_done` is set from just before a call to the vendor until its outcome is known, so that a try after a
-    crash looks for the effect first.
+    crash looks for the effect first. `replayed_at` is when a person last had it carried out anew.
     """
 
     __tablename__ = "actions"
@@ -47,7 +47,7 @@ class Action(WorkItem, Base):
         ),
         Index("ix_actions_due", "queue", "due_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NULL")),
         Index("ix_actions_sent", "sent_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NOT NULL")),
-        Index("ix_actions_waits", "waits_for", "created_at", postgresql_where=text("waits_for IS NOT NULL")),
+        Index("ix_actions_waits", "waits_for", "queue", "created_at", postgresql_where=text("waits_for IS NOT NULL")),
         Index("ix_actions_signal", "signal_id"),
         Index("ix_actions_subject", "subject", "created_at"),
         Index("ix_actions_correlation", "correlation_id"),
@@ -76,3 +76,4 @@ class Action(WorkItem, Base):
     effect: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+    replayed_at: Mapped[datetime | None]

@@ -19,6 +19,7 @@ class DeadLetter(Base):
     __table_args__ = (
         CheckConstraint(f"state IN {STATES!r}", name="state"),
         Index("ix_dead_letters_open", "last_at", postgresql_where=text("state = 'open'")),
+        Index("ix_dead_letters_last", "last_at", "letter_id"),
         Index("ix_dead_letters_signal", "signal_id"),
         Index("ix_dead_letters_correlation", "correlation_id"),
     )

@@ -24,7 +24,10 @@ DISPOSITIONS = (
 
 
 class SignalRow(WorkItem, Base):
-    """One signal. `stage` is what comes next; `priority` follows the urgency, which context may raise."""
+    """One signal. `stage` is what comes next; `priority` follows the urgency, which context may raise.
+
+    `replays` counts how often it was sent back to be decided anew.
+    """
 
     __tablename__ = "signals"
     __table_args__ = (
@@ -33,7 +36,7 @@ class SignalRow(WorkItem, Base):
         CheckConstraint("(state = 'done') = (disposition IS NOT NULL)", name="done_has_disposition"),
         Index("ix_signals_due", "queue", "due_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NULL")),
         Index("ix_signals_sent", "sent_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NOT NULL")),
-        Index("ix_signals_waits", "waits_for", "fired_at", postgresql_where=text("waits_for IS NOT NULL")),
+        Index("ix_signals_waits", "waits_for", "queue", "fired_at", postgresql_where=text("waits_for IS NOT NULL")),
         Index("ix_signals_open", "received_at", postgresql_where=text("state <> 'done'")),
         Index("ix_signals_received", "received_at"),
         Index("ix_signals_deal", "deal_id", "fired_at", postgresql_where=text("deal_id IS NOT NULL")),
@@ -64,3 +67,4 @@ class SignalRow(WorkItem, Base):
     reason: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+    replays: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))

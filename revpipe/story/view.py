@@ -5,7 +5,21 @@ from itertools import groupby
 from typing import Any, Final
 
 from revpipe.story import actions as story_actions
-from revpipe.story.words import WIDTH, change, clip, clock, ending, known, origin, span, subject, value
+from revpipe.story.words import (
+    WIDTH,
+    as_it_was,
+    change,
+    clip,
+    clock,
+    ending,
+    known,
+    origin,
+    resumed,
+    span,
+    subject,
+    value,
+    vendor,
+)
 
 MARGIN: Final = " " * 14
 NOT_FIRED: Final = 6
@@ -26,7 +40,7 @@ TOLD: Final = {
         "error",
         "reason",
     ),
-    *("type", "adapter", "rule", "external_id", "after_s", "expires_h"),
+    *("type", "adapter", "rule", "external_id", "after_s", "expires_h", "waits_for", "waited_s", "probe"),
 }
 """Details that have words of their own; a detail of any other name is shown as it is."""
 
@@ -45,9 +59,9 @@ def _tree(story: Mapping[str, Any]) -> Iterator[str]:
         offset = "+" + span(max(0.0, (row["at"] - start).total_seconds()))
         yield f"  {offset:>10}  {what[0].replace('_', ' '):<10} {' · '.join(_facts(story, row))}".rstrip()
         if what[0] == "enriched":
-            yield MARGIN + _parts(story, row["detail"].get("parts") or {})
+            yield MARGIN + _parts(story, row)
         if what[0] == "decided":
-            yield from _decision(story)
+            yield from _decision(story, row)
     if story["actions"]:
         yield "  actions"
     for line in story_actions.lines(story):
@@ -56,6 +70,7 @@ def _tree(story: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"  dead letter {letter['letter_id']} of stage {letter['stage']} after {letter['attempts']} attempts,"
             f" {clock(letter['last_at'])}"
+            + (f", {state} since" if (state := letter.get("state", "open")) != "open" else "")
         )
         yield f"    {letter['reason']}: {clip(letter['error'], 110)}"
 
@@ -116,7 +131,8 @@ def _trouble(detail: Mapping[str, Any]) -> Iterator[str]:
     if words:
         yield ", ".join(dict.fromkeys(words)) + (f" in {detail['queue']}" if detail.get("queue") else "")
     if detail.get("wait_s") is not None:
-        yield f"again in {span(detail['wait_s'])}"
+        waits = f"waits for {vendor(detail['waits_for'])}, tried" if detail.get("waits_for") else "again"
+        yield f"{waits} in {span(detail['wait_s'])}" + (" at the latest" if detail.get("waits_for") else "")
 
 
 def _own(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
@@ -132,19 +148,23 @@ def _own(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
         yield f"a person has {span(detail['expires_h'] * 3600)} to decide"
     elif what == "suppressed" and detail.get("by"):
         yield f"action {detail['by']} wins"
-    elif what == "decided" and story["plan"]:
-        yield f"by {story['plan']['decided_by']}, version {story['plan']['rules_version']}"
+    elif what == "decided" and (plan := as_it_was(story, "plan", row["at"])):
+        yield f"by {plan['decided_by']}, version {plan['rules_version']}"
     elif what == "settled":
         yield str(detail.get("disposition")).replace("_", " ")
     elif what == "duplicate":
         yield f"came again in delivery {detail.get('delivery_id')}"
+    elif what == "resumed":
+        yield resumed(detail)
     elif what == "done" and detail.get("external_id"):
         yield f"vendor's id {detail['external_id']}"
 
 
-def _parts(story: Mapping[str, Any], parts: Mapping[str, str]) -> str:
+def _parts(story: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Which part of the context came from whom; a missing one tells why."""
-    stored = story["context"]["parts"] if story["context"] else {}
+    context = as_it_was(story, "context", row["at"])
+    stored = context["parts"] if context else {}
+    parts: Mapping[str, str] = row["detail"].get("parts") or {}
     groups: dict[str, list[str]] = {}
     for name, source in sorted(parts.items()):
         missing = (stored.get(name) or {}).get("missing")
@@ -152,8 +172,8 @@ def _parts(story: Mapping[str, Any], parts: Mapping[str, str]) -> str:
     return "; ".join(f"{', '.join(names)} {where}" for where, names in groups.items())
 
 
-def _decision(story: Mapping[str, Any]) -> Iterator[str]:
-    plan = story["plan"]
+def _decision(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
+    plan = as_it_was(story, "plan", row["at"])
     if plan is None:
         return
     told = plan["why"].get("rules", [])

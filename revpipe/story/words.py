@@ -49,6 +49,13 @@ def part(story: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return (parts.get(name) or {}).get("value") or {}
 
 
+def as_it_was(story: Mapping[str, Any], kind: str, at: datetime) -> Mapping[str, Any] | None:
+    """The plan or context that was made at a time, if a replay has put a newer one in its place; else the present."""
+    former = (one for one in story.get("superseded", ()) if one["kind"] == kind and one["made_at"] == at)
+    present: Mapping[str, Any] | None = story[kind]
+    return next((one["record"] for one in former), present)
+
+
 def subject(story: Mapping[str, Any]) -> str:
     """What the signal is about, with its name where that is known; people are shown by id."""
     for kind in KINDS:
@@ -79,6 +86,19 @@ def _waits_for(story: Mapping[str, Any]) -> str:
         return "under way: its actions have not ended"
     where = f" in {signal['queue']}, due {clock(signal['due_at'])}" if signal["queue"] else ""
     return f"under way: {signal['state']}{where}"
+
+
+def vendor(circuit: Any) -> str:
+    """Whom a circuit `vendor:kind` stands for: hubspot, or slack (history)."""
+    name, _, kind = str(circuit).partition(":")
+    return name if kind in ("", "default") else f"{name} ({kind})"
+
+
+def resumed(detail: Mapping[str, Any]) -> str:
+    """Why work that had waited for a vendor went on."""
+    why = "is asked again by this one" if detail.get("probe") else "answers again"
+    tried = f", last tried {span(detail['waited_s'])} ago" if detail.get("waited_s") is not None else ""
+    return f"{vendor(detail.get('waits_for'))} {why}{tried}"
 
 
 def change(signal: Mapping[str, Any]) -> str:

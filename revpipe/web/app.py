@@ -3,7 +3,7 @@
 from flask import Flask
 
 from revpipe.services import Services
-from revpipe.web import errors, front, health, webhooks
+from revpipe.web import errors, front, health, metrics, webhooks
 
 MAX_BODY = 1_000_000
 
@@ -16,5 +16,6 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(webhooks.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(front.blueprint)
+    app.register_blueprint(metrics.blueprint)
     errors.register(app)
     return app

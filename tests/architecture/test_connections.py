@@ -12,6 +12,8 @@ from revpipe.cli import cli
 from revpipe.services import Services
 from tasks import dispatch
 from tasks.app import make_app
+from tasks.brokers import redis
+from tasks.brokers.redis import RedisBroker
 
 PLAN = 18
 LISTENING = 6
@@ -50,7 +52,7 @@ def use_of(services: Services, *, gate: int = 0, listening: int = 0) -> Use:
     pool = services.engine.pool
     assert isinstance(pool, QueuePool)
     publishing = dispatcher.app.conf.broker_pool_limit
-    asking = dispatcher._broker.connection_pool.max_connections
+    asking = dispatcher.broker.connections
     return Use(pool.size() + pool._max_overflow, publishing + asking + gate + listening)
 
 
@@ -70,7 +72,7 @@ def worker() -> Use:
 
 def keeper() -> Use:
     """The keeper, which does one thing at a time."""
-    return use_of(bootstrap.for_keeper(SETTINGS))
+    return use_of(bootstrap.for_keeper(SETTINGS), gate=bootstrap.GATE_CONNECTIONS)
 
 
 def beat() -> Use:
@@ -92,7 +94,8 @@ def test_the_worker_process_asks_for_the_pool_that_is_counted_here() -> None:
 
 
 def test_a_pool_that_is_used_up_makes_callers_wait_instead_of_opening_more() -> None:
-    client = dispatch.broker_client(SETTINGS)
+    client = redis.client(SETTINGS)
+    assert client.connection_pool.max_connections == RedisBroker.connections
     gate = bootstrap._gate_client(str(SETTINGS.redis_url))
     assert type(client.connection_pool).__name__ == type(gate.connection_pool).__name__ == "BlockingConnectionPool"
     assert gate.connection_pool.max_connections == bootstrap.GATE_CONNECTIONS

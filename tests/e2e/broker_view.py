@@ -7,11 +7,15 @@ from typing import Any
 
 import redis
 
+from tests.broker_control import RabbitControl
+
 _BODY = re.compile(rb'\\?"body\\?": ?\\?"([A-Za-z0-9+/=]+)')
 
 
 def all_text(url: str) -> str:
-    """Names and values of all keys, the bodies of messages decoded."""
+    """Names and values of all keys or queues, the bodies of messages decoded."""
+    if url.startswith("amqp"):
+        return RabbitControl(url).text()
     with redis.Redis.from_url(url) as broker:
         raw = b"\n".join(piece for key in broker.scan_iter(count=500) for piece in (key, *_values(broker, key)))
     bodies = b"\n".join(base64.b64decode(found[1]) for found in _BODY.finditer(raw))

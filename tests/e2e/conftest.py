@@ -12,6 +12,7 @@ from adapters.sandbox import hubspot_account, signing
 from adapters.sandbox.server import SandboxServer
 from revpipe.embedded.client import wait_stopped
 from revpipe.local.sockets import free_port
+from tests import rabbitmq_server
 from tests.e2e.crm_side import CHANNEL, OTHER_OWNER, OWNER, USER, Doorstep, Vendors
 from tests.e2e.ledger_view import LedgerView
 from tests.e2e.processes import left_over, process, until
@@ -50,6 +51,16 @@ def vendors() -> Iterator[Vendors]:
         yield made
 
 
+@pytest.fixture(scope="session", autouse=True)
+def rabbit() -> Iterator[None]:
+    """RabbitMQ, where these tests are to run on it."""
+    if rabbitmq_server.wanted():
+        with rabbitmq_server.shared():
+            yield
+    else:
+        yield
+
+
 @pytest.fixture(scope="session")
 def folders() -> Iterator[Path]:
     """A place for data folders, not below pytest's: it shuts its folder to the user that root's servers run as."""
@@ -68,11 +79,16 @@ def running(vendors: Vendors, folders: Path) -> Iterator[System]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     folder = folders / "up"
-    settings = {**vendors.web_settings(url), **vendors.hubspot_settings, **vendors.slack_settings}
+    settings = {
+        **vendors.web_settings(url),
+        **vendors.hubspot_settings,
+        **vendors.slack_settings,
+        **rabbitmq_server.settings(),
+    }
     with process(settings, folders / "up.log", "up", "--port", str(port), "--data-dir", str(folder)) as up:
         said = up.says("logs ")
         assert f"ready {url}" in said
-        ledger = LedgerView(folder)
+        ledger = LedgerView(folder, "/")
         try:
             yield System(url, vendors, Doorstep(url, vendors), ledger, folder, folder / "logs", up.popen.pid)
         finally:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from revpipe.db import make_engine, transaction
 from revpipe.embedded.client import Lease
+from tests import rabbitmq_server
 from tests.e2e.processes import until
 
 Row = dict[str, Any]
@@ -17,8 +18,9 @@ Row = dict[str, Any]
 class LedgerView:
     """Reads the ledger of a data folder; holds a lease on its servers until closed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, virtual_host: str = rabbitmq_server.APART) -> None:
         self._lease = Lease(folder)
+        self._broker = rabbitmq_server.settings(virtual_host)
         self.database_url = self._lease.database_url
         self.redis_url = self._lease.redis_url
         self._engine = make_engine(self.database_url, pool_size=4)
@@ -26,7 +28,12 @@ class LedgerView:
     @property
     def urls(self) -> dict[str, str]:
         """The settings that lead a process to these servers."""
-        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url}
+        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, **self._broker}
+
+    @property
+    def broker_url(self) -> str:
+        """Where the messages travel."""
+        return self._broker.get("BROKER_URL", self.redis_url)
 
     def close(self) -> None:
         """Give the servers up."""

@@ -81,7 +81,7 @@ def test_flower_shows_tasks_by_queue_and_no_customer_data(running: System, flowe
     assert missing == []
     signal_id = str(running.ledger.signals_of([deal])[0]["signal_id"])
     assert any(signal_id in (text or "") for text in shown.values())  # The pages do show what messages hold.
-    shown["the broker"] = all_text(running.ledger.redis_url)
+    shown["the broker"] = all_text(running.ledger.broker_url)
     shown |= {log.name: log.read_text(encoding="utf-8", errors="replace") for log in running.logs.glob("*.log")}
     found = [(where, secret) for where, text in shown.items() for secret in SECRETS if text and secret in text]
     assert found == []

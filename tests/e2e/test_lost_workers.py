@@ -2,8 +2,8 @@
 
 import psutil
 import pytest
-import redis
 
+from tests.broker_control import control
 from tests.e2e.conftest import System
 from tests.e2e.processes import until
 
@@ -67,6 +67,7 @@ def test_all_workers_killed_in_the_middle_of_200_signals(running: System) -> Non
 @pytest.mark.timeout(240)
 def test_the_broker_emptied_in_the_middle_of_100_signals(running: System) -> None:
     deals = _flood(running, 100)
-    with redis.Redis.from_url(running.ledger.redis_url) as broker:
-        broker.flushall()
+    broker = control(running.ledger.broker_url)
+    broker.flush()
+    broker.close()
     _check(running, deals, "broker_flushed")

@@ -1,19 +1,112 @@
-"""Messages on the queue that this release can't read."""
+"""Messages that no worker can run: each ends as one dead letter, and the workers go on."""
 
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import redis
 from celery import Celery
 
 from config.settings import load
 from tasks.app import make_app
 from tests.e2e.conftest import System
 from tests.e2e.ledger_view import Row
+from tests.e2e.odd_entries import QUEUE, Odd, odd_entries
 from tests.e2e.processes import until
+
+ODD = list(odd_entries())
 
 
 def _publisher(running: System) -> Celery:
     return make_app(load(running.ledger.urls))
 
 
-def test_a_message_of_an_unknown_version_becomes_a_dead_letter_and_the_worker_lives(running: System) -> None:
+def _workers(running: System) -> set[int]:
+    return {one.pid for one in psutil.Process(running.pid).children() if "worker" in one.cmdline()}
+
+
+def _good_work_is_done(running: System) -> None:
+    (deal,) = running.vendors.overdue_deals(1)
+    running.door.hubspot(running.vendors.edit(deal, amount="9700"))
+    assert running.ledger.all_ended([deal], 1)[0]["disposition"] == "acted"
+
+
+@pytest.fixture(scope="module")
+def broker(running: System) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(running.ledger.redis_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def survived(running: System, broker: redis.Redis) -> set[int]:
+    """One entry of each kind pushed to a queue that is being worked, and good work behind them; the workers' pids."""
+    before = _workers(running)
+    for odd in ODD:
+        broker.lpush(QUEUE, odd.entry)
+    _good_work_is_done(running)
+    return before
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda one: one.name)
+def test_what_cannot_be_run_becomes_one_dead_letter(running: System, survived: set[int], odd: Odd) -> None:
+    def letters() -> list[Row]:
+        question = "SELECT * FROM dead_letters WHERE message = :body AND stage = 'message'"
+        return running.ledger.rows(question, body=odd.body)
+
+    (letter,) = until(letters, f"the dead letter of {odd.name}", 20)
+    assert (letter["reason"], letter["queue"], letter["state"]) == (odd.reason, QUEUE, "open")
+    assert (letter["times"], letter["attempts"]) == (1, 1)
+    assert letter["error"]
+    assert int(letter["worker"].rpartition(":")[2]) in survived
+    assert letter["first_at"] <= letter["last_at"]
+
+
+def test_the_workers_live_and_nothing_of_it_stays_in_the_broker(
+    running: System, survived: set[int], broker: redis.Redis
+) -> None:
+    assert survived
+    assert _workers(running) == survived
+    until(lambda: not broker.exists(f"dead.{QUEUE}"), "an empty dead queue", 20)
+    until(lambda: not broker.exists("unacked"), "an empty table of what is not acknowledged", 20)
+    assert broker.llen(QUEUE) == 0
+
+
+def test_a_letter_of_a_chunk_names_the_signals_that_it_held_up(running: System, broker: redis.Redis) -> None:
+    (deal,) = running.vendors.overdue_deals(1)
+    running.door.hubspot(running.vendors.edit(deal, amount="9710"))
+    signal = str(running.ledger.all_ended([deal], 1)[0]["signal_id"])
+    app = _publisher(running)
+    try:
+        sent = app.send_task("no.such.task", args=[{"v": 1, "send": 1, "ids": [signal]}], queue="decide.low").id
+    finally:
+        app.close()
+
+    def letters() -> list[Row]:
+        question = "SELECT * FROM dead_letters WHERE letter_key LIKE :key"
+        return running.ledger.rows(question, key=f"message:{sent}:%")
+
+    (letter,) = until(letters, "the dead letter", 20)
+    assert (letter["reason"], letter["queue"]) == ("unknown_task", "decide.low")
+    assert letter["detail"]["signal_ids"] == [signal]
+
+
+def test_what_no_queue_is_bound_for_becomes_a_dead_letter(running: System, broker: redis.Redis) -> None:
+    app = _publisher(running)
+    try:
+        with app.producer_pool.acquire(timeout=5) as producer, pytest.warns(UserWarning, match="No queues bound"):
+            producer.publish({"lost": "nowhere"}, exchange="nowhere", routing_key="enrich.hihg", declare=[])
+    finally:
+        app.close()
+
+    def letters() -> list[Row]:
+        return running.ledger.rows("SELECT * FROM dead_letters WHERE reason = 'undeliverable'")
+
+    (letter,) = until(letters, "the dead letter", 20)
+    assert (letter["queue"], bytes(letter["message"])) == ("enrich.hihg", b'{"lost": "nowhere"}')
+    assert not broker.exists("undeliverable")
+
+
+def test_a_message_that_no_release_sends_becomes_a_dead_letter_and_the_worker_lives(running: System) -> None:
     app = _publisher(running)
     try:
         sent = [app.send_task("enrich", args=[message], queue="enrich.high").id for message in _ODD]
@@ -29,10 +122,8 @@ def test_a_message_of_an_unknown_version_becomes_a_dead_letter_and_the_worker_li
     assert {(one["stage"], one["queue"], one["reason"]) for one in letters} == {
         ("enrich", "enrich.high", "unreadable_message")
     }
-    assert b'{"v": 99}' in {bytes(one["message"]) for one in letters}
-    (deal,) = running.vendors.overdue_deals(1)
-    running.door.hubspot(running.vendors.edit(deal, amount="9700"))
-    assert running.ledger.all_ended([deal], 1)[0]["disposition"] == "acted"
+    assert b'{"v": 0}' in {bytes(one["message"]) for one in letters}
+    _good_work_is_done(running)
 
 
-_ODD: list[object] = [{"v": 99}, "no object", {"v": 1, "send": 1, "ids": ["no id"]}]
+_ODD: list[object] = [{"v": 0}, "no object", {"v": 1, "send": 1, "ids": ["no id"]}]

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.sandbox import wire
 from revpipe.local.sockets import free_port
+from tests import rabbitmq_server
 from tests.e2e.conftest import System
 from tests.e2e.crm_side import Doorstep
 from tests.e2e.processes import process, run, until
@@ -75,8 +76,13 @@ def test_without_a_database_the_sender_is_asked_to_come_again(running: System) -
         assert door.hubspot_bytes(b"[]", {}).status == 401
 
 
+def no_broker() -> str:
+    """Where no broker of the kind that these tests run on is to be found."""
+    return "amqp://nobody@127.0.0.1:1//" if rabbitmq_server.wanted() else NO_REDIS
+
+
 def test_without_a_broker_a_webhook_is_taken_and_the_keeper_sends_it(running: System) -> None:
-    urls = {"DATABASE_URL": running.ledger.database_url, "REDIS_URL": NO_REDIS}
+    urls = {"DATABASE_URL": running.ledger.database_url, "REDIS_URL": NO_REDIS, "BROKER_URL": no_broker()}
     with _web(running, {**running.vendors.web_settings(running.url), **urls}) as door:
         (deal,) = running.vendors.overdue_deals(1)
         answer = door.hubspot(running.vendors.edit(deal, amount="9920"))

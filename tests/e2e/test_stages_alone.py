@@ -110,7 +110,7 @@ def _received(split: Split, url: str) -> list[str]:
     assert door.hubspot(split.vendors.edit(overdue, amount="64205")).status == 202
     assert door.gong(split.vendors.call(called, **competitor())).status == 202
     assert split.states([overdue, called]) == {"received"}
-    held = all_text(split.ledger.redis_url)
+    held = all_text(split.ledger.broker_url)
     for row in split.ledger.signals_of([overdue, called]):
         assert str(row["signal_id"]) in held
     assert [word for word in PERSONAL if word in held] == []

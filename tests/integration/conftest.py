@@ -22,9 +22,14 @@ from revpipe.rules import book as rule_file
 from revpipe.rules.book import RuleBook
 from revpipe.services import Services
 from tasks import dispatch
+from tasks.brokers.amqp import AmqpBroker
+from tests import rabbitmq_server
+from tests.broker_control import BrokerControl, control
 from tests.integration.ledger_fixtures import FakeAdapter, FakeProvider, MovableClock
 from tests.integration.ledger_rules import BOOK, TYPES
 
+# They start and restart RabbitMQ, which takes a minute; `make test` is without them.
+collect_ignore = [] if rabbitmq_server.wanted() else ["test_brokers.py"]
 TEMPLATE = "template_ledger"
 ALL_TABLES = tuple(table.name for table in reversed(Base.metadata.sorted_tables))
 _numbers = itertools.count(1)
@@ -98,19 +103,40 @@ def policy() -> dict[str, ActionPolicy]:
 
 
 @pytest.fixture(scope="session")
-def dispatcher(pair: Lease) -> Iterator[dispatch.CeleryDispatcher]:
+def rabbit() -> Iterator[rabbitmq_server.RabbitServer]:
+    """A RabbitMQ that tests share one after the other."""
+    with rabbitmq_server.shared() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def broker_url(pair: Lease, request: pytest.FixtureRequest) -> str:
+    """Where messages travel, as BROKER_URL takes it."""
+    if rabbitmq_server.wanted():
+        return str(request.getfixturevalue("rabbit").url)
+    return pair.broker_url
+
+
+@pytest.fixture(scope="session")
+def dispatcher(pair: Lease, broker_url: str) -> Iterator[dispatch.CeleryDispatcher]:
     """The real way to the queues; its own waits are short, so that a broken broker is soon noticed."""
-    made = dispatch.connect(Settings(redis_url=pair.redis_url, broker_url=pair.broker_url))
+    made = dispatch.connect(Settings(redis_url=pair.redis_url, broker_url=broker_url))
+    if isinstance(made.broker, AmqpBroker):
+        made.broker.look_every = 0.0  # Tests change a queue behind its back, and at once want to see it noticed.
     yield made
+    made.broker.close()
     made.app.close()
 
 
 @pytest.fixture
-def broker(pair: Lease) -> Iterator[redis.Redis]:
-    """The broker, empty, for looking into."""
-    with redis.Redis.from_url(pair.redis_url, decode_responses=True) as client:
+def broker(pair: Lease, broker_url: str) -> Iterator[BrokerControl]:
+    """The broker, empty, for looking into. The Redis of circuits and rates is emptied with it."""
+    with redis.Redis.from_url(pair.redis_url) as client:
         client.flushall()
-        yield client
+    opened = control(broker_url)
+    opened.flush()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -132,7 +158,8 @@ def hubspot() -> FakeAdapter:
 def make_services(
     pair: Lease,
     ledger_url: str,
-    broker: redis.Redis,
+    broker_url: str,
+    broker: BrokerControl,
     dispatcher: dispatch.CeleryDispatcher,
     clock: MovableClock,
     provider: FakeProvider,
@@ -152,7 +179,7 @@ def make_services(
         shipped = (bootstrap.CONFIG / "sources.yaml").read_text(encoding="utf-8")
         others = (FakeAdapter("slack", ("send_alert",)), FakeAdapter("drafts", ("draft_followup",)))
         services = Services(
-            settings=Settings(database_url=ledger_url, redis_url=pair.redis_url),
+            settings=Settings(database_url=ledger_url, redis_url=pair.redis_url, broker_url=broker_url),
             engine=make_engine(ledger_url, pool_size=12),
             dispatcher=dispatcher,
             clock=clock,

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any, TypeVar
 
-import redis
 from sqlalchemy import text
 
 from config.queues import QUEUES
@@ -19,6 +18,7 @@ from revpipe.ports import Accepted, Delivery, Effect, InboundRequest, Order, Par
 from revpipe.services import Services
 from revpipe.signals import Signal, stable_id
 from revpipe.work import Chunk
+from tests.broker_control import control
 
 T = TypeVar("T")
 STAGES: dict[str, Callable[[Chunk, Services], object]] = {
@@ -212,8 +212,9 @@ def sent(services: Services, table: str, where: str) -> list[Chunk]:
 
 def take_messages(services: Services, task: str) -> None:
     """Empty the queues of a task, as its workers do."""
-    with redis.Redis.from_url(str(services.settings.redis_url)) as broker:
-        broker.delete(*(queue.name for queue in QUEUES.values() if queue.task == task))
+    broker = control(str(services.settings.broker))
+    broker.empty(*(queue.name for queue in QUEUES.values() if queue.task == task))
+    broker.close()
 
 
 def run_stage(services: Services, stage: str) -> list[Chunk]:

@@ -1,13 +1,14 @@
 """Dead letters: one for each piece of work however often it dies, readable whatever the error quoted."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from revpipe import dead_letters
 from revpipe.db import transaction
-from revpipe.dead_letters import Letter
+from revpipe.dead_letters import Filter, Letter, Mark
 from revpipe.errors import Permanent
 from revpipe.services import Services
 from tests.integration.ledger_fixtures import (
@@ -109,6 +110,61 @@ def test_listing_has_the_newest_in_front_and_no_bodies(services: Services, clock
     assert whole is not None
     assert whole["message"] == b"secret"
     assert nothing is None
+
+
+def test_filters_say_which_letters_are_meant(services: Services, clock: MovableClock) -> None:
+    ids = [uuid.uuid4() for _ in range(4)]
+    stages = ("ingest", "enrich", "act", "act")
+    for number, (stage, signal) in enumerate(zip(stages, ids, strict=True)):
+        bury(services, letter(f"k{number}", stage=stage, source="fake" if number else None, signal_id=signal))
+        clock.move(minutes=1)
+    rows(services, "UPDATE dead_letters SET state = 'discarded' WHERE letter_key = 'k3'")
+    last = clock.now()
+
+    def meant(state: str | None = "open", **wanted: Any) -> list[int]:
+        with transaction(services.engine) as tx:
+            found = dead_letters.listing(tx, state, wanted=Filter(**wanted))
+            if state == "open":
+                assert dead_letters.chosen(tx, Filter(**wanted)) == [row["letter_id"] for row in reversed(found)]
+        return [ids.index(row["signal_id"]) for row in found]
+
+    assert meant() == [2, 1, 0]
+    assert meant(None) == [3, 2, 1, 0]
+    assert meant("discarded") == [3]
+    assert meant(stage="act") == [2]
+    assert meant(None, stage="act", reason="r") == [3, 2]
+    assert meant(reason="other") == []
+    assert meant(source="fake") == [2, 1]
+    assert meant(signal_id=ids[1]) == [1]
+    assert meant(since=last - timedelta(minutes=3)) == [2, 1]
+    assert meant(until=last - timedelta(minutes=3)) == [0]
+
+
+def test_pages_of_the_list_meet_without_a_gap_even_at_one_moment(services: Services) -> None:
+    bury(services, *(letter(f"k{number}") for number in range(7)))
+    seen: list[uuid.UUID] = []
+    behind: Mark | None = None
+    with transaction(services.engine) as tx:
+        while page := dead_letters.listing(tx, limit=3, behind=behind):
+            seen += [row["letter_id"] for row in page]
+            behind = Mark(page[-1]["last_at"], page[-1]["letter_id"])
+    assert len(seen) == len(set(seen)) == 7
+
+
+def test_only_an_open_letter_can_be_closed(services: Services) -> None:
+    bury(services, letter(), letter("other"))
+    ids = [row["letter_id"] for row in rows(services, "SELECT letter_id FROM dead_letters ORDER BY letter_key")]
+    now = services.clock.now()
+    with transaction(services.engine) as tx:
+        assert [one["letter_id"] for one in dead_letters.close(tx, ids[:1], "discarded", "kim", "a test", now)] == ids[
+            :1
+        ]
+        assert len(dead_letters.close(tx, ids, "replayed", "robin", None, now)) == 1
+    found = rows(services, "SELECT state, closed_by, closed_why, replays FROM dead_letters ORDER BY letter_key")
+    assert found == [
+        {"state": "discarded", "closed_by": "kim", "closed_why": "a test", "replays": 0},
+        {"state": "replayed", "closed_by": "robin", "closed_why": None, "replays": 1},
+    ]
 
 
 def test_a_traceback_ends_with_the_error_itself(services: Services) -> None:

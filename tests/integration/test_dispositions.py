@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +18,7 @@ from revpipe.services import Services
 from revpipe.work import Chunk
 from tests.integration.ledger_fixtures import (
     FakeAdapter,
+    MovableClock,
     at_once,
     call,
     one,
@@ -150,3 +152,51 @@ def test_the_table_refuses_an_end_without_a_disposition_and_the_reverse(services
         with pytest.raises(IntegrityError):
             rows(services, f"UPDATE signals SET {change}")
     assert one(services, "SELECT state FROM signals") == {"state": "received"}
+
+
+@pytest.mark.parametrize(("stage", "state"), [("enrich", "received"), ("decide", "enriched"), ("execute", "decided")])
+def test_an_ended_signal_goes_back_to_work_as_if_it_had_never_been_tried(
+    services: Services, clock: MovableClock, stage: str, state: str
+) -> None:
+    put(services, call("a", urgency="high"))
+    at = clock.move(days=3)
+    rows(services, "UPDATE signals SET attempts = 7, deaths = 2, waits_for = 'crm', lease_until = :at", at=at)
+    with transaction(services.engine) as tx:
+        dispositions.finish(tx, [signal_id("a")], "dead_lettered", "exhausted", at)
+        assert dispositions.reopen(tx, signal_id("a"), stage=stage, due=at + timedelta(minutes=1), now=at)
+    row = signal_row(services, "a")
+    assert (row["state"], row["stage"], row["queue"], row["due_at"]) == (
+        state,
+        stage,
+        f"{stage}.high",
+        at + timedelta(minutes=1),
+    )
+    assert (row["attempts"], row["deaths"], row["expires_at"]) == (0, 0, at + timedelta(hours=24))
+    cleared = ("disposition", "reason", "done_at", "tried_at", "sent_at", "claim_id", "lease_until", "waits_for")
+    assert {row[name] for name in cleared} == {None}
+
+
+def test_a_signal_that_is_under_way_or_not_there_is_not_put_back(services: Services, clock: MovableClock) -> None:
+    put(services, call("a"))
+    before = signal_row(services, "a")
+    now = clock.now()
+    with transaction(services.engine) as tx:
+        for name in ("a", "nobody"):
+            assert not dispositions.reopen(tx, signal_id(name), stage="decide", due=now, now=now)
+            assert not dispositions.reopen_waiting(tx, signal_id(name), now)
+    assert signal_row(services, "a") == before
+
+
+def test_a_signal_waits_again_for_an_action_that_is_carried_out_anew_and_ends_by_it(services: Services) -> None:
+    waiting(services, "a", ("failed", "done"))
+    settle(services, "a")
+    rows(services, "UPDATE actions SET state = 'ready' WHERE type = 'create_task'")
+    with transaction(services.engine) as tx:
+        assert dispositions.reopen_waiting(tx, signal_id("a"), services.clock.now())
+    row = signal_row(services, "a")
+    assert (row["state"], row["queue"], row["disposition"]) == ("waiting", None, None)
+    rows(services, "UPDATE actions SET state = 'done' WHERE type = 'create_task'")
+    settle(services, "a")
+    assert signal_row(services, "a")["disposition"] == "acted"
+    counts = {row["name"]: row["n"] for row in rows(services, "SELECT name, sum(n) AS n FROM tallies GROUP BY 1")}
+    assert counts == {"accepted": 1, "dead_lettered": 0, "acted": 1}

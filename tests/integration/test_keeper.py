@@ -3,13 +3,12 @@
 from datetime import timedelta
 from threading import Event
 
-import redis
-
 from config.queues import QUEUES
 from revpipe import leases
 from revpipe.db import transaction
 from revpipe.keeper import DUTY, LEASE, Keeper
 from revpipe.services import Services
+from tests.broker_control import BrokerControl
 from tests.integration.ledger_fixtures import (
     MovableClock,
     at_once,
@@ -74,27 +73,27 @@ def test_a_keeper_that_stops_gives_its_duty_up(services: Services) -> None:
     assert hold(services, "the next")
 
 
-def test_a_round_feeds_what_is_due_in_any_queue(services: Services, broker: redis.Redis) -> None:
+def test_a_round_feeds_what_is_due_in_any_queue(services: Services, broker: BrokerControl) -> None:
     put(services, *(call(urgency, f"d-{urgency}", urgency=urgency) for urgency in ("immediate", "high", "low")))
     rows(services, "UPDATE signals SET sent_at = NULL")
-    broker.flushall()
+    broker.flush()
     Keeper(services).round()
-    assert {queue: broker.llen(queue) for queue in QUEUES if broker.llen(queue)} == {
+    assert {queue: broker.count(queue) for queue in QUEUES if broker.count(queue)} == {
         "enrich.immediate": 1,
         "enrich.high": 1,
         "enrich.low": 1,
     }
 
 
-def test_a_round_sweeps_and_expires(services: Services, clock: MovableClock, broker: redis.Redis) -> None:
+def test_a_round_sweeps_and_expires(services: Services, clock: MovableClock, broker: BrokerControl) -> None:
     ask(services)
     put(services, call("lost"))
-    broker.delete("enrich.standard")
+    broker.empty("enrich.standard")
     clock.move(days=30)
     assert Keeper(services).round()
     assert signal_row(services, "a")["disposition"] == "expired"
     assert one(services, "SELECT count(*) AS n FROM trail WHERE what = 'swept'") == {"n": 1}
-    assert broker.llen("enrich.standard") == 1
+    assert broker.count("enrich.standard") == 1
 
 
 def test_a_round_makes_next_months_partitions_and_forgets_old_parts(services: Services, clock: MovableClock) -> None:
@@ -109,32 +108,32 @@ def test_a_round_makes_next_months_partitions_and_forgets_old_parts(services: Se
 
 
 def test_whatever_the_broker_loses_comes_out_all_the_same(
-    services: Services, clock: MovableClock, broker: redis.Redis
+    services: Services, clock: MovableClock, broker: BrokerControl
 ) -> None:
     """FLUSHALL between any two steps; only the keeper's rounds and the workers' stages go on."""
     keeper = Keeper(services)
     keeper.round()
     names = [f"c{number}" for number in range(12)]
     put(services, *(call(name, f"d-{name}") for name in names))
-    broker.flushall()
+    broker.flush()
     for stage in ("enrich", "decide", "execute"):
         swept = one(services, "SELECT count(*) AS n FROM trail WHERE what = 'swept'")["n"]
         keeper.round()
         assert one(services, "SELECT count(*) AS n FROM trail WHERE what = 'swept'")["n"] == swept + 12
         run_stage(services, stage)
-        broker.flushall()
+        broker.flush()
     for _ in range(20):
         keeper.round()
         run_act(services)
-        broker.flushall()
+        broker.flush()
     assert {signal_row(services, name)["disposition"] for name in names} == {"acted"}
 
 
-def test_the_first_round_of_a_ledger_sweeps_nothing(services: Services, broker: redis.Redis) -> None:
+def test_the_first_round_of_a_ledger_sweeps_nothing(services: Services, broker: BrokerControl) -> None:
     put(services, call("a"))
     Keeper(services).round()
     assert rows(services, "SELECT * FROM trail WHERE what = 'swept'") == []
-    assert broker.llen("enrich.standard") == 1
+    assert broker.count("enrich.standard") == 1
 
 
 def test_a_keeper_waits_for_a_database_that_is_down(services: Services) -> None:

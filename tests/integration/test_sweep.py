@@ -1,15 +1,13 @@
 """The sweep: what was lost is due again, and what merely waits its turn is left where it is."""
 
-import json
 from datetime import timedelta
 from typing import Any
-
-import redis
 
 from revpipe import feed, sweep, work
 from revpipe.db import transaction
 from revpipe.services import Services
 from revpipe.work import ACTIONS, SIGNALS, Table
+from tests.broker_control import BrokerControl
 from tests.integration.ledger_fixtures import (
     MovableClock,
     at_once,
@@ -81,9 +79,9 @@ def test_an_action_with_an_expired_lease_is_due_again(services: Services, clock:
     assert signal_row(services, "a")["disposition"] == "acted"
 
 
-def test_a_message_that_was_lost_is_sent_again(services: Services, clock: MovableClock, broker: redis.Redis) -> None:
+def test_a_message_that_was_lost_is_sent_again(services: Services, clock: MovableClock, broker: BrokerControl) -> None:
     put(services, call("a"))
-    broker.delete("enrich.standard")
+    broker.empty("enrich.standard")
     clock.move(seconds=9)
     assert total(sweep.sweep(services), "message_lost") == 0
     clock.move(seconds=2)
@@ -102,10 +100,10 @@ def test_what_waits_behind_a_message_in_its_queue_is_left_alone(services: Servic
 
 
 def test_what_the_queue_has_moved_past_was_lost_though_the_queue_is_full(
-    services: Services, clock: MovableClock, broker: redis.Redis
+    services: Services, clock: MovableClock, broker: BrokerControl
 ) -> None:
     put(services, call("lost"))
-    broker.delete("enrich.standard")
+    broker.empty("enrich.standard")
     put(services, call("waits", "d2"))
     as_sent(services)
     rows(services, "UPDATE signals SET sent_at = sent_at - interval '30 seconds' WHERE deal_id = 'd1'")
@@ -141,13 +139,13 @@ def test_a_link_that_was_never_published_is_found(services: Services, clock: Mov
 
 
 def test_after_a_flush_everything_unclaimed_is_due_at_once(
-    services: Services, clock: MovableClock, broker: redis.Redis
+    services: Services, clock: MovableClock, broker: BrokerControl
 ) -> None:
     put(services, *(call(f"c{number}", f"d{number}") for number in range(30)), call("held", "dh", urgency="high"))
     (held,) = sent(services, "signals", "queue = 'enrich.high'")
     with transaction(services.engine) as tx:
         work.claim(tx, SIGNALS, "enrich", held, clock.now())
-    broker.flushall()
+    broker.flush()
     assert sweep.after_flush(services) == 30
     assert sweep.after_flush(services) == 0
     assert signal_row(services, "held")["claim_id"] is not None
@@ -156,11 +154,11 @@ def test_after_a_flush_everything_unclaimed_is_due_at_once(
     assert causes == [{"cause": "broker_flushed"}]
 
 
-def test_a_flush_of_more_than_one_batch_leaves_nothing_behind(services: Services, broker: redis.Redis) -> None:
+def test_a_flush_of_more_than_one_batch_leaves_nothing_behind(services: Services, broker: BrokerControl) -> None:
     count = sweep.BATCH + 20
     put(services, *(call(f"c{number}", f"d{number}", urgency="low") for number in range(count)))
     rows(services, "UPDATE signals SET sent_at = now()")
-    broker.flushall()
+    broker.flush()
     assert sweep.after_flush(services) == count
 
 
@@ -185,12 +183,12 @@ def test_a_lost_claim_that_comes_back_after_the_sweep_has_nothing(services: Serv
 
 
 def test_a_message_of_strangers_at_the_head_of_the_queue_is_no_proof_of_loss(
-    services: Services, clock: MovableClock, broker: redis.Redis
+    services: Services, clock: MovableClock, broker: BrokerControl
 ) -> None:
     """A head whose time can't be read counts as very old: then nothing is taken for lost."""
     put(services, call("a"))
-    broker.delete("enrich.standard")
-    broker.lpush("enrich.standard", json.dumps({"headers": {}}))
+    broker.empty("enrich.standard")
+    broker.put("enrich.standard")
     clock.move(minutes=5)
     assert total(sweep.sweep(services), "message_lost") == 0
 

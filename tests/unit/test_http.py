@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from adapters.http import HttpClient, Rejected, error_for, retry_after
-from revpipe.errors import CredentialsRefused, NotFound, Permanent, RateLimited, Transient
+from revpipe.errors import CircuitOpen, CredentialsRefused, NotFound, Permanent, RateLimited, Transient
 
 
 class Gate:
@@ -37,27 +37,36 @@ def nobody():
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
-@pytest.fixture
-def hanging_up():
-    """A server that takes each call and hangs up without an answer."""
+def server(serve):
+    """Serve each connection on a free port by `serve`; the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
         stop = threading.Event()
 
-        def serve():
+        def loop():
             while not stop.is_set():
                 try:
                     connection, _ = listener.accept()
                 except TimeoutError:
                     continue
-                with connection:
-                    connection.recv(65536)
+                serve(connection)
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=loop)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         stop.set()
         thread.join()
+
+
+@pytest.fixture
+def hanging_up():
+    """A server that takes each call and hangs up without an answer."""
+
+    def serve(connection):
+        with connection:
+            connection.recv(65536)
+
+    yield from server(serve)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +144,36 @@ def test_what_can_not_be_sent_is_no_fault_of_the_vendor(nobody):
     with pytest.raises(Permanent, match="can't be sent"):
         HttpClient("acme", nobody, gate).request("POST", "/x", json={"amount": float("nan")})
     assert gate.ends == []
+
+
+@pytest.fixture
+def answering():
+    """A server that answers each call with 200 and a body of its own."""
+
+    def serve(connection):
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+
+    yield from server(serve)
+
+
+def test_a_bad_body_under_a_good_status_is_reported_once_as_what_it_is(answering):
+    gate = Gate()
+    with pytest.raises(CredentialsRefused):
+        HttpClient("acme", answering, gate).request("GET", "/x", judge=lambda answer: CredentialsRefused(answer.text))
+    assert [type(end) for end in gate.ends] == [CredentialsRefused]
+    assert HttpClient("acme", answering, gate).request("GET", "/x", judge=lambda _: None).text == "no"
+    assert gate.ends[1:] == [None]
+
+
+def test_an_open_circuit_is_neither_tried_again_nor_waited_for_nor_reported(nobody):
+    class Shut(Gate):
+        def spend(self, vendor, kind):
+            super().spend(vendor, kind)
+            raise CircuitOpen("open", circuit="acme:default", retry_after=0.01)
+
+    gate = Shut()
+    with pytest.raises(CircuitOpen):
+        HttpClient("acme", nobody, gate, patience=5).request("GET", "/x")
+    assert (gate.spent, gate.ends) == (1, [])

@@ -6,15 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from revpipe import time_scale
 from revpipe.errors import (
     BadPayload,
+    CircuitOpen,
     CredentialsRefused,
     EffectUnknown,
+    Misconfigured,
     NotFound,
     Permanent,
     RateLimited,
     Transient,
 )
+from revpipe.failures import policy_of
 from revpipe.retry import LONGEST_RETRY_AFTER, SHORTEST_WAIT, Bury, Park, Policy, RetryAt, decide
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -55,6 +59,39 @@ def at(seconds):
 )
 def test_table(error, attempt, expected):
     assert decide(error, attempt, POLICY, NOW, lambda: 0.5) == expected
+
+
+@pytest.mark.parametrize("attempt", [1, 5, 60])
+@pytest.mark.parametrize("error", [Transient("503", ambiguous=True), CredentialsRefused("401")])
+def test_what_failed_by_an_open_circuit_waits_for_that_circuit_at_any_attempt(error, attempt):
+    error.circuit = "hubspot:default"
+    assert decide(error, attempt, POLICY, NOW) == Park(at(600), error.code, "hubspot:default")
+    refused = CircuitOpen("open", circuit="hubspot:default", retry_after=3)
+    assert decide(refused, attempt, POLICY, NOW) == Park(at(600), "circuit_open", "hubspot:default")
+
+
+def test_what_will_never_work_waits_for_no_circuit():
+    error = Permanent("400")
+    error.circuit = "hubspot:default"
+    assert decide(error, 1, POLICY, NOW) == Bury("permanent")
+
+
+def test_a_rehearsal_shortens_the_waits():
+    time_scale.arm(40)
+    try:
+        refused = CircuitOpen("open", circuit="hubspot:default", retry_after=3)
+        assert decide(refused, 1, POLICY, NOW).until == at(15)
+        assert decide(CredentialsRefused("401"), 1, POLICY, NOW).until == at(7.5)
+        assert policy_of("enrich.high") == Policy(attempts=8, backoff=0.05, cap=3)
+    finally:
+        time_scale.arm(1)
+    assert policy_of("enrich.high") == Policy(attempts=8, backoff=2, cap=120)
+
+
+@pytest.mark.parametrize("scale", [0, 0.5, -1, 1001, float("nan"), float("inf")])
+def test_a_scale_that_makes_no_sense_is_refused(scale):
+    with pytest.raises(Misconfigured, match="from 1 to 1000"):
+        time_scale.arm(scale)
 
 
 def test_an_unknown_effect_is_never_answered_with_a_retry():

@@ -21,6 +21,7 @@ def test_nothing_set_gives_the_defaults() -> None:
         ("DATABASE_URL", "postgresql://h/d", "postgresql+psycopg://h/d"),
         ("DATABASE_URL", "postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
         ("REDIS_URL", " rediss://h:1/0 ", "rediss://h:1/0"),
+        ("BROKER_URL", "amqp://u:p@h:1/v", "amqp://u:p@h:1/v"),
         ("PUBLIC_URL", "https://x.example/", "https://x.example"),
         ("SLACK_BASE_URL", "http://127.0.0.1:1/api", "http://127.0.0.1:1/api/"),
         ("HUBSPOT_CLIENT_SECRET", "old, new,,", ("old", "new")),
@@ -41,6 +42,7 @@ def test_a_value_is_read(name: str, raw: str, value: object) -> None:
         ("DATABASE_URL", "mysql://h/d", "must start with postgresql://"),
         ("REDIS_URL", "http://h", "must start with redis://"),
         ("BROKER_URL", "kafka://h", "must start with redis://"),
+        ("REDIS_URL", "amqp://h", "must start with redis://"),
         ("PUBLIC_URL", "x.example", "must be an http:// or https:// URL"),
         ("PUBLIC_URL", "https://", "must be an http:// or https:// URL"),
         ("HUBSPOT_LEGACY_SIGNATURES", "v3", "v1 and v2 only"),
@@ -98,6 +100,7 @@ def test_settings_are_never_changed() -> None:
         (None, None, None),
         ("redis://h/0", None, "redis://h/0"),
         ("redis://h/0", "redis://b/1", "redis://b/1"),
+        ("redis://h/0", "amqps://u:p@b/v", "amqps://u:p@b/v"),
         ("unix:///run/s.sock?db=2", None, "redis+socket:///run/s.sock?virtual_host=2"),
     ],
 )

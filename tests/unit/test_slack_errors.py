@@ -35,6 +35,7 @@ def test_a_missing_scope_is_named():
     error = said("missing_scope", needed="chat:write")
     assert type(error) is MissingScope
     assert "chat:write" in str(error)
+    assert type(said("missing_scope", needed="channels:history", safe=True)) is Permanent
 
 
 @pytest.mark.parametrize(

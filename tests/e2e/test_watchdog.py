@@ -1,0 +1,210 @@
+"""A worker and the ways to its servers going bad: it recovers by itself, or ends itself, and loses nothing."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+
+import psutil
+import pytest
+import redis
+from celery import Celery
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from config.settings import load
+from revpipe.db import make_engine, transaction
+from revpipe.drill.proxy import Proxy
+from tasks.app import make_app
+from tasks.dead_queue import CAPACITY
+from tasks.watchdog import EXIT_CODE
+from tests.e2e.deaf_link import DeafLink
+from tests.e2e.ledger_view import LedgerView, Row
+from tests.e2e.odd_entries import body, envelope, headers
+from tests.e2e.processes import ROOT, Process, environment, run, until
+
+QUEUE = "maintenance"
+TASK = "maintenance.forget_expired_parts"
+_START = "import sys; from tasks import worker; worker.main(['maintenance'], 1, deaf_after=float(sys.argv[1]))"
+
+
+class Worker(Process):
+    """A worker of one queue with one thread, which ends itself after `deaf_after` seconds of deafness."""
+
+    def __init__(self, settings: dict[str, str], log: Path, deaf_after: float) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", _START, str(deaf_after)],
+                env=environment(settings),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def lives(self) -> bool:
+        return self.popen.poll() is None
+
+
+class Site:
+    """A ledger and a broker, and the worker between them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = LedgerView(folder)
+        self.socket = Path(urlparse(self.ledger.redis_url).path)
+        self.broker = redis.Redis.from_url(self.ledger.redis_url)
+        self._app: Celery = make_app(load(self.ledger.urls))
+        self._logs = 0
+
+    def close(self) -> None:
+        self._app.close()
+        self.broker.close()
+        self.ledger.close()
+
+    @contextmanager
+    def worker(self, deaf_after: float = 60.0, **settings: str) -> Iterator[Worker]:
+        """A worker once it is ready."""
+        self._logs += 1
+        started = Worker({**self.ledger.urls, **settings}, self.folder / f"worker-{self._logs}.log", deaf_after)
+        try:
+            started.says("worker_ready")
+            yield started
+        finally:
+            started.kill()
+
+    def send(self, times: int = 1) -> None:
+        """Messages that the worker can run."""
+        for _ in range(times):
+            self._app.send_task(TASK, queue=QUEUE)
+
+    def all_done(self, seconds: float = 60.0) -> None:
+        """Wait until no message is in the queue or in a worker's hands."""
+        until(lambda: not self.broker.llen(QUEUE) and not self.broker.exists("unacked"), "an empty queue", seconds)
+
+    def over(self, port: int) -> dict[str, str]:
+        """The broker's address at a proxy."""
+        return {"REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+
+
+@pytest.fixture(scope="module")
+def site(folders: Path) -> Iterator[Site]:
+    made = Site(folders / "watchdog")
+    assert run(made.ledger.urls, "migrate").returncode == 0
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def empty(site: Site) -> None:
+    site.broker.flushall()
+
+
+def test_a_deaf_worker_ends_itself_and_the_next_one_goes_on(site: Site) -> None:
+    with DeafLink(site.socket) as link:
+        with site.worker(4, **site.over(link.port)) as worker:
+            site.send()
+            site.all_done()
+            link.deaf.set()
+            assert link.swallowed.wait(30)
+            site.send(2)
+            assert worker.ended(60) == EXIT_CODE
+            assert "worker_deaf" in worker.log.read_text()
+        assert site.broker.llen(QUEUE) == 2
+        link.deaf.clear()
+        with site.worker(4, **site.over(link.port)):
+            site.all_done()
+
+
+def test_neither_a_busy_worker_nor_one_without_a_broker_ends_itself(site: Site) -> None:
+    with Proxy(site.socket) as proxy, site.worker(2, **site.over(proxy.port)) as worker:
+        engine = make_engine(site.ledger.database_url)
+        with transaction(engine) as tx:
+            tx.execute(text("LOCK TABLE cached_parts IN ACCESS EXCLUSIVE MODE"))
+            site.send(3)
+            until(lambda: site.broker.llen(QUEUE) == 2, "the first of three messages in work")
+            time.sleep(5)
+            assert worker.lives
+            assert site.broker.llen(QUEUE) == 2
+        engine.dispose()
+        site.all_done()
+        proxy.set("refuse")
+        site.send(2)
+        time.sleep(5)
+        assert worker.lives
+        proxy.set("pass")
+        site.all_done()
+        assert worker.lives
+        assert "worker_deaf" not in worker.log.read_text()
+
+
+@pytest.mark.timeout(180)
+def test_a_worker_outlives_a_half_open_connection_and_a_restart_of_the_broker(site: Site) -> None:
+    with Proxy(site.socket) as proxy, site.worker(**site.over(proxy.port)) as worker:
+        site.send()
+        site.all_done()
+        # What firewalls do: the old connections are dead, and neither end is told.
+        proxy.set("stall-old")
+        time.sleep(2)
+        site.send(2)
+        site.all_done(60)
+        assert worker.lives
+        _restart_broker(site)
+        site.send(2)
+        site.all_done(60)
+        assert worker.lives
+
+
+@pytest.mark.timeout(180)
+def test_a_bad_message_that_nobody_takes_is_not_acknowledged(site: Site) -> None:
+    """Its dead queue is full and the ledger away: it stays in its queue until one of them takes it."""
+    entry, carried = envelope(body(), headers(task="nobody.knows"))
+    entry = entry.replace(b'"enrich.high"', f'"{QUEUE}"'.encode())
+    site.broker.lpush(f"dead.{QUEUE}", *[b"full"] * CAPACITY)
+    address = make_url(site.ledger.database_url)
+    with Proxy(Path(str(address.query["host"])) / f".s.PGSQL.{address.query['port']}") as proxy:
+        away = address.set(host="127.0.0.1", port=proxy.port, query={}).render_as_string(hide_password=False)
+        with site.worker(DATABASE_URL=away) as worker:
+            proxy.set("refuse")
+            site.broker.lpush(QUEUE, entry)
+            worker.says("message_not_parked")
+            until(lambda: worker.log.read_text().count("message_not_parked") > 2, "further tries")
+            assert worker.lives
+            until(lambda: site.broker.llen(QUEUE) + site.broker.hlen("unacked") == 1, "the message in its queue")
+            proxy.set("pass")
+
+            def letters() -> list[Row]:
+                return site.ledger.rows("SELECT * FROM dead_letters WHERE message = :body", body=carried)
+
+            (letter,) = until(letters, "the dead letter")
+            assert (letter["reason"], letter["times"]) == ("unknown_task", 1)
+            site.send()
+            site.all_done()
+            assert worker.lives
+
+
+def _restart_broker(site: Site) -> None:
+    """End the server as a maintenance window does; its supervisor starts it again."""
+    (server,) = [one for one in psutil.process_iter() if _is_server(one, site.folder)]
+    server.terminate()
+    server.wait(30)
+
+    def answers() -> bool:
+        try:
+            return bool(site.broker.ping())
+        except redis.RedisError:
+            return False
+
+    until(answers, "the broker after its restart")
+
+
+def _is_server(one: psutil.Process, folder: Path) -> bool:
+    try:
+        return one.name() == "valkey-server" and str(folder) in " ".join(one.cmdline())
+    except psutil.Error:
+        return False
