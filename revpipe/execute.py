@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from revpipe import approvals, stage, trail, work
+from revpipe import approvals, dispositions, stage, trail, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.releases import make_ready
@@ -39,6 +39,8 @@ def _release(held: Claim, services: Services) -> stage.HandOn:
             else:
                 handed.offers.append(make_ready(tx, action, now))
         work.move(tx, SIGNALS, sorted(ours), {"state": "waiting", "stage": None, "queue": None})
+        # Replayed from here, a signal may have nothing left to release.
+        dispositions.settle(tx, sorted(ours), now)
         crash_point("execute.written", held.rows)
     return handed
 

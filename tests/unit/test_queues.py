@@ -9,7 +9,6 @@ from revpipe import action_policy, bootstrap
 from revpipe.failures import policy_of
 from revpipe.signals import URGENCIES
 
-
 KINDS = (*PRIORITIES, QUARANTINE)
 
 

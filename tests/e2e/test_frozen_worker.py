@@ -1,0 +1,93 @@
+"""A worker that freezes between its last look at the lease and its call, and wakes up when another did the work."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from revpipe.circuits import scope_of
+from revpipe.errors import RateLimited
+from revpipe.gate import LIMITS, RedisGate
+from revpipe.local.sockets import free_port
+from tests.e2e.crm_side import Doorstep, Vendors
+from tests.e2e.processes import process, run, until
+from tests.e2e.test_shutdown import _ready
+from tests.e2e.test_stages_alone import Split
+
+LEASE = "4"
+
+
+@pytest.fixture
+def split(vendors: Vendors, folders: Path) -> Iterator[Split]:
+    """The ledger and the broker."""
+    made = Split(folders / "frozen", vendors)
+    assert run(made.ledger.urls, "migrate").returncode == 0
+    yield made
+    made.ledger.close()
+
+
+@contextmanager
+def _no_tokens(split: Split) -> Iterator[None]:
+    """HubSpot's rate is used up, by calls of ours, as long as the block lasts."""
+    over = threading.Event()
+
+    def spend() -> None:
+        with redis.Redis.from_url(split.ledger.redis_url) as client:
+            gate = RedisGate(client, LIMITS, scope_of(split.ledger.database_url))
+            while not over.is_set():
+                try:
+                    gate.spend("hubspot", "default")
+                except RateLimited:
+                    time.sleep(0.002)
+
+    thread = threading.Thread(target=spend)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.timeout(200)
+def test_what_wakes_up_late_sends_nothing(split: Split, folders: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    vendors = split.vendors
+    settings = {
+        **split.ledger.urls,
+        **vendors.web_settings(url),
+        **vendors.hubspot_settings,
+        **vendors.slack_settings,
+        "REVPIPE_LEASE_SECONDS": LEASE,
+    }
+    log = folders / "frozen.log"
+    (deal,) = vendors.overdue_deals(1)
+    with (
+        process(settings, log, "web", "--port", str(port), "--processes", "1"),
+        process(settings, log, "keeper"),
+        process(settings, log, "worker", "-c", "2", "enrich", "decide", "execute"),
+    ):
+        until(lambda: _ready(url), "the web process")
+        assert Doorstep(url, vendors).hubspot(vendors.edit(deal, amount="9800")).status == 202
+        split.ledger.action_in(deal, "create_task", "ready")
+        with process(settings, folders / "freezing.log", "worker", "-c", "1", "execute.hubspot") as freezing:
+            freezing.says("worker_ready")
+            with _no_tokens(split):
+                until(lambda: _about_to_call(split, deal), "an action whose call waits for its rate")
+                freezing.popen.send_signal(signal.SIGSTOP)
+            with process(settings, log, "worker", "-c", "1", "execute.hubspot"):
+                split.ledger.action_in(deal, "create_task", "done", 100)
+            freezing.popen.send_signal(signal.SIGCONT)
+            # What it holds comes to an end one way or the other before a worker stops.
+            assert freezing.stop() == 0
+    assert len(vendors.done("tasks.create", [deal])) == 1
+
+
+def _about_to_call(split: Split, deal: str) -> bool:
+    return any(row["state"] == "running" and row["maybe_done"] for row in split.ledger.actions_of([deal]))
