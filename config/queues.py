@@ -10,9 +10,9 @@ PRIORITIES: Final = ("immediate", "high", "standard", "low")
 STAGES: Final = ("enrich", "decide", "execute")
 URGENT: Final = ("immediate", "high")
 QUARANTINE: Final = "quarantine"
-"""In a queue's name and `priority`: it holds, one row at a time, what was in work when its worker died.
+"""In a queue's name and `priority`: it holds what was in work when its worker died, see revpipe/quarantine.py.
 
-The row keeps its own priority and leaves with the next stage; what kills its worker here surely did it alone.
+The row keeps its own priority and leaves with the next stage.
 """
 OUTBOUND: Final[dict[str, int]] = {"hubspot": 100, "slack": 1, "drafts": 100}
 """Outside systems that actions go to, and how many actions one message to them may carry.
@@ -46,6 +46,8 @@ class Queue:
     """How long one message should take at the most; longer is logged, since nothing can end a thread."""
 
 
+GROUP: Final = 10
+"""How many rows pass quarantine together that have not yet died there."""
 _CHUNK: Final = {"immediate": 1, "high": 10, "standard": 50, "low": 100}
 
 
@@ -64,9 +66,9 @@ def _stage_queue(stage: str, priority: str) -> Queue:
     )
 
 
-def _quarantine(prefix: str, task: str, process: str) -> Queue:
-    """One row in work at a time, whatever the workers' number: the feed sends the next when the last is through."""
-    return Queue(f"{prefix}.{QUARANTINE}", task, QUARANTINE, process, 1, 1, 8, 2.0, 120.0, 60.0)
+def _quarantine(prefix: str, task: str, process: str, chunk: int) -> Queue:
+    """One message in work at a time, whatever the workers' number: the feed sends the next when the last is through."""
+    return Queue(f"{prefix}.{QUARANTINE}", task, QUARANTINE, process, chunk, 1, 8, 2.0, 120.0, 60.0)
 
 
 def _action_queue(adapter: str, priority: str) -> Queue:
@@ -89,8 +91,8 @@ QUEUES: Final[dict[str, Queue]] = {
     for queue in (
         *(_stage_queue(stage, priority) for stage in STAGES for priority in PRIORITIES),
         *(_action_queue(adapter, priority) for adapter in OUTBOUND for priority in PRIORITIES),
-        *(_quarantine(stage, stage, stage) for stage in STAGES),
-        *(_quarantine(f"execute.{adapter}", "act", "act") for adapter in OUTBOUND),
+        *(_quarantine(stage, stage, stage, GROUP) for stage in STAGES),
+        *(_quarantine(f"execute.{name}", "act", "act", min(GROUP, most)) for name, most in OUTBOUND.items()),
         Queue("maintenance", "maintenance", "low", "execute", 1, 8, 3, 5.0, 300.0, 300.0),
     )
 }

@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from config.queues import QUEUES
-from revpipe import dead_letters, dispositions, retry, trail, work
+from revpipe import dead_letters, dispositions, quarantine, retry, trail, work
 from revpipe.errors import RateLimited
 from revpipe.time_scale import seconds
 from revpipe.work import SIGNALS
@@ -34,17 +34,14 @@ class TooManyAttempts(Exception):
 
 
 class KillsItsWorker(Exception):
-    """The worker died every time that it held this row alone."""
-
-
-DEATHS: Final = 3
-"""How often a worker may die of one row, held alone in quarantine, until the row is given up."""
+    """The worker died each time that it held this row alone."""
 
 
 def hopeless(row: Mapping[str, Any]) -> tuple[str, Exception] | None:
     """Why a row that was just claimed must not be worked again: a reason and the error; None if it may be."""
-    if row["deaths"] >= DEATHS:
-        return "kills_its_worker", KillsItsWorker(f"{row['deaths']} workers died with this row alone in their hands")
+    if row["deaths"] >= quarantine.DEATHS:
+        told = f"{row['deaths']} workers died with this row in quarantine, all but the first with nothing else"
+        return "kills_its_worker", KillsItsWorker(told)
     allowed = QUEUES[row["queue"]].attempts
     if row["attempts"] > allowed:
         tries = row["attempts"] - 1

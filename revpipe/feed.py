@@ -3,17 +3,19 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
-from config.queues import PRIORITIES, QUEUES, Queue, is_quarantine
+from config.queues import QUEUES, Queue, is_quarantine
+from revpipe import quarantine
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
-from revpipe.work import ACTIONS, SIGNALS, Table
+from revpipe.work import ACTIONS, SIGNALS, Chunk, Table
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +28,7 @@ class Send:
     ids: tuple[uuid.UUID, ...]
     send_no: int
     correlation_id: str
+    sent_at: datetime
 
 
 def offer(services: Services, queues: Iterable[str]) -> int:
@@ -49,45 +52,30 @@ def offer(services: Services, queues: Iterable[str]) -> int:
 
 
 def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
-    table = table_of(queue)
+    table, now = table_of(queue), services.clock.now()
     with transaction(services.engine) as tx:
-        if is_quarantine(queue.name) and not _alone(tx, table, queue):
-            return []
+        which, most, order = "", room * queue.chunk, ""
+        if is_quarantine(queue.name):
+            which, most = quarantine.let_in(tx, table, queue, now)
+            order = quarantine.ORDER
         rows = (
             tx.execute(
                 text(
                     f"WITH due AS (SELECT {table.key} FROM {table.name}"  # noqa: S608
-                    f" WHERE queue = :queue AND sent_at IS NULL AND due_at <= :now"
-                    f" ORDER BY {_order(queue)} due_at, {table.key} LIMIT :most FOR UPDATE SKIP LOCKED),"
+                    f" WHERE queue = :queue AND sent_at IS NULL AND due_at <= :now{which}"
+                    f" ORDER BY {order}due_at, {table.key} LIMIT :most FOR UPDATE SKIP LOCKED),"
                     f" number AS MATERIALIZED (SELECT nextval('send_numbers') AS send_no)"
                     f" UPDATE {table.name} AS t SET sent_at = :now, send_no = number.send_no"
                     f" FROM due, number WHERE t.{table.key} = due.{table.key}"
-                    f" RETURNING t.{table.key} AS id, t.send_no, t.correlation_id, t.due_at"
+                    f" RETURNING t.{table.key} AS id, t.send_no, t.sent_at, t.correlation_id, t.due_at"
                 ),
-                {"queue": queue.name, "now": services.clock.now(), "most": room * queue.chunk},
+                {"queue": queue.name, "now": now, "most": most},
             )
             .mappings()
             .all()
         )
     ordered = sorted(rows, key=lambda row: (row["due_at"], row["id"]))
     return [_send(queue, ordered[start : start + queue.chunk]) for start in range(0, len(ordered), queue.chunk)]
-
-
-def _alone(tx: Connection, table: Table, queue: Queue) -> bool:
-    """Whether nothing of a quarantine queue is sent or in work, locked against a second sender until the commit."""
-    of = {"queue": queue.name}
-    # The lock first, and the question as a statement of its own: it must see what the last holder has committed.
-    if not tx.execute(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:queue, 1))"), of).scalar():
-        return False
-    busy = text(f"SELECT EXISTS (SELECT 1 FROM {table.name} WHERE queue = :queue AND sent_at IS NOT NULL)")  # noqa: S608
-    return not tx.execute(busy, of).scalar()
-
-
-def _order(queue: Queue) -> str:
-    """In quarantine rows of all priorities wait for one place, so the urgent ones are let in first."""
-    if not is_quarantine(queue.name):
-        return ""
-    return f"array_position(ARRAY{list(PRIORITIES)!r}, priority),"
 
 
 def _send(queue: Queue, rows: list[Any]) -> Send:
@@ -98,12 +86,14 @@ def _send(queue: Queue, rows: list[Any]) -> Send:
         tuple(row["id"] for row in rows),
         send_no,
         correlations.pop() if len(correlations) == 1 else f"send-{send_no}",
+        rows[0]["sent_at"],
     )
 
 
 def _publish(services: Services, send: Send) -> bool:
     try:
-        services.dispatcher.send(send.queue.task, send.queue.name, send.ids, send.send_no, send.correlation_id)
+        message = Chunk(send.ids, send.send_no).to_message()
+        services.dispatcher.send(send.queue.task, send.queue.name, message, send.correlation_id, send.sent_at)
     except Transient as error:
         log.warning("not_sent", queue=send.queue.name, rows=len(send.ids), error=str(error))
         return False

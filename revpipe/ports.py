@@ -182,8 +182,19 @@ class Dispatcher(Protocol):
     def room(self, queue: str) -> int:
         """How many more messages the queue should hold now; 0 if full or the broker can't be asked."""
 
-    def send(self, stage: str, queue: str, ids: Sequence[uuid.UUID], send_no: int, correlation_id: str) -> None:
-        """Start a chain for a chunk at `stage`. Raises Transient when the broker did not take it in time."""
+    def send(
+        self,
+        stage: str,
+        queue: str,
+        message: Mapping[str, Any],
+        correlation_id: str,
+        sent_at: datetime,
+    ) -> None:
+        """Start a chain for a chunk at `stage`. Raises Transient when the broker did not take it in time.
+
+        `message` is the chunk's, of ids and numbers. `sent_at` is what the rows say: `oldest` compares with it,
+        however long the publishing took.
+        """
 
     def oldest(self, queue: str) -> datetime | None:
         """When the message at the head of the queue was sent, None if the queue is empty.

@@ -6,8 +6,8 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, text
 
-from config.queues import QUARANTINE, QUEUES
-from revpipe import trail
+from config.queues import QUEUES
+from revpipe import quarantine, trail
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import Transient
@@ -20,12 +20,6 @@ LOST_AFTER: Final = timedelta(seconds=10)
 """How long after its sending an unclaimed row is looked at: longer than a message needs to reach a worker."""
 SKEW: Final = timedelta(seconds=2)
 BATCH: Final = 500
-DIED: Final = (
-    f", deaths = t.deaths + CASE WHEN t.queue LIKE '%.{QUARANTINE}' THEN 1 ELSE 0 END,"
-    f" queue = regexp_replace(t.queue, '[^.]+$', '{QUARANTINE}')"
-)
-"""A worker died, and any of the rows that it held may be why: each goes on alone. Only a death in quarantine, where
-a row is in work by itself, is the row's own."""
 
 
 def sweep(services: Services) -> dict[str, int]:
@@ -34,7 +28,7 @@ def sweep(services: Services) -> dict[str, int]:
     caught: dict[str, int] = {}
     for table in (SIGNALS, ACTIONS):
         with transaction(services.engine) as tx:
-            found = _again(tx, table, "lease_expired", "t.lease_until < :limit", {"limit": now}, now, DIED)
+            found = _again(tx, table, "lease_expired", "t.lease_until < :limit", {"limit": now}, now, quarantine.ENTER)
             caught["lease_expired"] = caught.get("lease_expired", 0) + found
         for queue in _suspicious(services, table, now):
             try:

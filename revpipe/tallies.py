@@ -67,7 +67,8 @@ def fold(engine: Engine) -> int:
 
 _FOLD: Final = (
     "WITH oldest AS MATERIALIZED (SELECT tally_id FROM tallies LIMIT :most FOR UPDATE SKIP LOCKED),"
-    " taken AS (DELETE FROM tallies AS t USING oldest WHERE t.tally_id = oldest.tally_id RETURNING t.hour, t.name, t.n),"
+    " taken AS (DELETE FROM tallies AS t USING oldest WHERE t.tally_id = oldest.tally_id"
+    " RETURNING t.hour, t.name, t.n),"
     " changes AS (SELECT hour, 'balance:' || name AS name, n FROM taken UNION ALL"
     " SELECT hour, 'balance:open', CASE name WHEN 'accepted' THEN n ELSE -n END FROM taken UNION ALL"
     " SELECT CAST(:running AS timestamptz), 'total:' || name, n FROM taken),"

@@ -14,6 +14,8 @@ from tasks.brokers.port import SENT
 
 HEADER: Final = "revpipe_cid"
 """The message header that carries the correlation id."""
+BEGAN: Final = "revpipe_began"
+"""On a running task's request: when it began, in seconds since 1970."""
 TASK_MODULES: Final = ("tasks.enrich", "tasks.decide", "tasks.execute", "tasks.act", "tasks.maintenance")
 
 
@@ -63,11 +65,15 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
 def stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
     """Give every message its time of sending, and the correlation id of the task that sends it.
 
-    Celery hands the headers of a chain to its first link only; here each further link inherits them.
+    Celery hands the headers of a chain to its first link only; here each further link inherits them. Its time is
+    that of the task's beginning: the rows say when the stage was written, which comes after that and before now,
+    and of a message that waits none may seem to have been passed.
     """
     if headers is None:
         return
-    headers[SENT] = datetime.now(UTC).timestamp()
+    if SENT not in headers:
+        headers[SENT] = getattr(current_task.request, BEGAN, None) if current_task else None
+        headers[SENT] = headers[SENT] or datetime.now(UTC).timestamp()
     if HEADER not in headers and current_task:
         inherited = correlation_of(current_task.request)
         if inherited:

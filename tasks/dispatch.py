@@ -1,8 +1,7 @@
 """Starts the chain for a chunk of ids, and tells how full the queues are."""
 
 import time
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from revpipe.ports import DeadMessage
 from tasks.app import HEADER, make_app
 from tasks.brokers import redis
 from tasks.brokers.amqp import AmqpBroker
-from tasks.brokers.port import PATIENCE, Broker
+from tasks.brokers.port import PATIENCE, SENT, Broker
 from tasks.brokers.redis import RedisBroker
 
 AT_ONCE: Final = 0.5
@@ -40,14 +39,21 @@ class CeleryDispatcher:
             return 0
         return max(0, QUEUES[queue].depth - held)
 
-    def send(self, stage: str, queue: str, ids: Sequence[uuid.UUID], send_no: int, correlation_id: str) -> None:
+    def send(
+        self,
+        stage: str,
+        queue: str,
+        message: Mapping[str, Any],
+        correlation_id: str,
+        sent_at: datetime,
+    ) -> None:
         """Publish the first link; the later ones follow from stage to stage. Raises Transient."""
-        message = {"v": 1, "send": send_no, "ids": [str(one) for one in ids]}
+        headers = {HEADER: correlation_id, SENT: sent_at.timestamp()}
         refusals: tuple[type[Exception], ...] = (KombuError, OSError, *self.broker.errors)
         began = time.monotonic()
         for last in (False, True):
             try:
-                self._links(stage, queue, message).apply_async(headers={HEADER: correlation_id}, retry=False)
+                self._links(stage, queue, message).apply_async(headers=dict(headers), retry=False)
                 return
             except refusals as error:
                 # A connection that died while nobody used it fails at once, and the next one may be good. Should the
@@ -56,8 +62,8 @@ class CeleryDispatcher:
                     name = type(error).__name__
                     raise Transient(f"the broker did not take the message: {name}", ambiguous=True) from error
 
-    def _links(self, stage: str, queue: str, message: dict[str, Any]) -> Any:
-        first = self.app.signature(stage, args=(message,), queue=queue)
+    def _links(self, stage: str, queue: str, message: Mapping[str, Any]) -> Any:
+        first = self.app.signature(stage, args=(dict(message),), queue=queue)
         if stage not in STAGES or is_quarantine(queue):
             return first
         priority = QUEUES[queue].priority

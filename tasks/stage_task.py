@@ -16,7 +16,7 @@ from revpipe.db import transaction
 from revpipe.observability import bind_correlation
 from revpipe.services import Services
 from revpipe.work import Chunk, NewerMessage
-from tasks.app import correlation_of
+from tasks.app import BEGAN, correlation_of
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,7 @@ class StageTask(Task):  # type: ignore[misc]
 
     def run_stage(self, run: Callable[[Chunk, Services], Chunk | None], message: Any) -> dict[str, Any] | None:
         """Read the message, run the stage, and return what the next link gets; nothing ends the chain."""
+        setattr(self.request, BEGAN, time.time())
         with bind_correlation(correlation_of(self.request) or str(self.request.id)):
             try:
                 chunk = Chunk.from_message(message)

@@ -17,7 +17,6 @@ from revpipe.local.child import Child
 from revpipe.local.readiness import Readiness
 from revpipe.work import worker_name
 
-STOP_SECONDS: Final = 10.0
 AGAIN_SECONDS: Final = 0.3
 """A process that was killed is started again at once: how a platform waits is not what is rehearsed."""
 KEPT: Final = ("GONG_COMPETITOR_TRACKERS",)
@@ -92,15 +91,10 @@ class Fleet:
                 self.thaw(child)
 
     def stop(self) -> None:
-        """End all, the vendors last: whatever is under way may still call them."""
-        self.thaw_all()
-        ours = [child for child in self.children if child.name != "sandbox"]
-        for group in (ours, self.children):
-            for child in group:
-                child.terminate()
-            deadline = time.monotonic() + STOP_SECONDS
-            for child in group:
-                child.see_off(deadline)
+        """End all at once: all is counted, and a folder that is about to go needs no farewell."""
+        for child in self.children:
+            self.kill(child)
+            child.see_off(time.monotonic())
         for end in self._lifeline:
             os.close(end)
 

@@ -66,7 +66,12 @@ class Ground:
 
 @contextmanager
 def prepared(keep: Path | None = None) -> Iterator[Ground]:
-    """A migrated, empty ledger in a temporary folder (`keep` names one that is to stay) for the length of a block."""
+    """A migrated, empty ledger in a temporary folder (`keep` names one that is to stay) for the length of a block.
+
+    Raises Misconfigured if there is something in that folder already: what it holds would be counted too.
+    """
+    if keep and keep.exists() and any(keep.iterdir()):
+        raise Misconfigured(f"{keep} is not empty; name a folder that is, or that is not there yet, with --keep")
     folder = keep or Path(tempfile.mkdtemp(prefix="revpipe-drill-"))
     try:
         with embedded.Lease(folder) as lease:

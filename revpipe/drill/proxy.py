@@ -32,6 +32,7 @@ class Proxy:
         self._upstream = upstream
         self._pace = pace
         self._delay = pace
+        self._stalled = False
         self._links: set[_Link] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
@@ -92,8 +93,6 @@ class Proxy:
             for link in self._links:
                 if not link.forgotten:
                     link.moves.set()
-
-    _stalled = False
 
     async def _close(self) -> None:
         if self._server is not None:

@@ -45,9 +45,19 @@ WEIGHTS: Final[dict[str, int]] = {
 SERVER_GAP: Final = 8.0
 """Seconds between two restarts of servers: one that dies at its start is taken for broken, and rightly so."""
 _SERVERS: Final = ("broker restart", "database restart")
-EARLY: Final = {"broker half-open": 0.35, "effect without answer": 0.6, "late effect": 0.6, "vendor errors": 0.6}
-"""Up to which part of the time these come: what they leave behind takes up to half a minute to be sure of, and at
-the end of a rehearsal would only make it longer. A half-open connection is found out 10 s after its next use."""
+EARLY: Final = {
+    "broker half-open": 0.35,
+    "effect without answer": 0.6,
+    "late effect": 0.6,
+    "malformed answer": 0.6,
+    "vendor cut": 0.6,
+    "vendor errors": 0.6,
+    "vendor outage": 0.6,
+    "vendor stall": 0.6,
+}
+"""Up to which part of the time these come. What they leave behind takes up to half a minute to be sure of, the
+vendors' settle time, and at the end of a rehearsal would only make it longer. A half-open connection is found out
+ten seconds after its next use."""
 _LASTS: Final[dict[str, tuple[float, float]]] = {
     "freeze": (0.5, 2.0),
     "broker stall": (1.5, 4.0),
@@ -72,12 +82,11 @@ def make(seed: int, seconds: float, every: float, lease: float) -> list[Attack]:
     deck: list[str] = []
     server_free = 0.0
     for at in times:
-        fits = [kind for kind in deck if _fits(kind, at, seconds, server_free)]
+        fits = [place for place, kind in enumerate(deck) if _fits(kind, at, seconds, server_free)]
         if not fits:
             deck = _deck(chance)
-            fits = [kind for kind in deck if _fits(kind, at, seconds, server_free)]
-        kind = fits[-1]
-        deck.remove(kind)
+            fits = [place for place, kind in enumerate(deck) if _fits(kind, at, seconds, server_free)]
+        kind = deck.pop(fits[0])
         if kind in _SERVERS:
             server_free = at + SERVER_GAP
         attacks.append(_attack(chance, at, kind, lease, late=at > seconds * 0.35))

@@ -12,7 +12,7 @@ class WorkItem:
 
     `queue` is null when nothing is to be done. Due: `sent_at` is null and `due_at` has come. Sent: `sent_at`
     is set and a message with `send_no` names the row. Claimed: `claim_id` is set until `lease_until`. Parked for a
-    vendor: `waits_for` names its circuit. `deaths` counts how often the worker died while it held this row alone.
+    vendor: `waits_for` names its circuit. `deaths` counts how often a worker died with this row in quarantine.
     """
 
     queue: Mapped[str | None] = mapped_column(Text)

@@ -6,7 +6,7 @@ from threading import Event
 from config.queues import QUEUES
 from revpipe import leases
 from revpipe.db import transaction
-from revpipe.keeper import DUTY, LEASE, Keeper
+from revpipe.keeper import DUTY, LEASE, QUEUES_DUE, Keeper
 from revpipe.services import Services
 from tests.broker_control import BrokerControl
 from tests.integration.ledger_fixtures import (
@@ -83,6 +83,22 @@ def test_a_round_feeds_what_is_due_in_any_queue(services: Services, broker: Brok
         "enrich.high": 1,
         "enrich.low": 1,
     }
+
+
+def test_finding_the_queues_to_feed_costs_the_same_with_a_backlog(services: Services, clock: MovableClock) -> None:
+    rows(
+        services,
+        "INSERT INTO signals (signal_id, schema_version, signal_type, event, source, payload, urgency, confidence,"
+        " fired_at, received_at, delivery_id, correlation_id, priority, state, stage, queue, due_at, expires_at)"
+        " SELECT gen_random_uuid(), 1, 'crm_event', 'deal.updated', 'fake', '{}', 'low', 1, at, at, gen_random_uuid(),"
+        " gen_random_uuid(), 'low', 'received', 'enrich', 'enrich.low', at, at FROM"
+        " (SELECT now() - n * interval '1 second' AS at FROM generate_series(1, 20000) AS n) AS times",
+    )
+    rows(services, "ANALYZE signals")
+    plan = rows(services, f"EXPLAIN (ANALYZE) {QUEUES_DUE}", queues=list(QUEUES), now=clock.now())
+    told = "\n".join(row["QUERY PLAN"] for row in plan)
+    assert "ix_signals_due" in told
+    assert "Seq Scan on signals" not in told, told
 
 
 def test_a_round_sweeps_and_expires(services: Services, clock: MovableClock, broker: BrokerControl) -> None:

@@ -14,7 +14,7 @@ from revpipe import approvals, audit, dead_letters, feed, forecasts, outcomes, q
 from revpipe.db import transaction
 from revpipe.errors import BadPayload, EffectUnknown, Permanent, Transient
 from revpipe.forecasts import Forecast
-from revpipe.ports import Accepted, Delivery, Effect, Part, Refused
+from revpipe.ports import Accepted, Delivery, Effect, Refused
 from revpipe.replays import Period, Report, Word
 from revpipe.services import Services
 from revpipe.story import view
@@ -472,10 +472,10 @@ def test_what_was_never_released_asks_its_person_when_execute_is_replayed(servic
 def test_from_enrich_the_context_is_made_anew_even_where_it_was_fetched_lately(
     services: Services, provider: FakeProvider
 ) -> None:
-    provider.script[signal_id("a")] = {"deal": Part("deal", "crm", services.clock.now(), {"id": "d1", "name": "old"})}
+    provider.deal = {"name": "old"}
     put(services, call("a"))
     finish(services)
-    provider.script[signal_id("a")] = {"deal": Part("deal", "crm", services.clock.now(), {"id": "d1", "name": "new"})}
+    provider.deal = {"name": "new"}
     again(services, "a", "enrich")
     finish(services)
     assert one(services, "SELECT parts FROM contexts")["parts"]["deal"]["value"]["name"] == "new"

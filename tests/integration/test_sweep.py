@@ -62,8 +62,7 @@ def test_an_expired_lease_is_due_again_and_the_trail_says_whose_it_was(services:
         "attempt": 1,
         "worker": work.worker_name(),
     }
-    assert feed.offer(services, ["enrich.quarantine"]) == 1
-    run_stage(services, "enrich")
+    assert feed.offer(services, ["enrich.quarantine"]) == 2
     run_stage(services, "enrich")
     assert trail_of(services, "a") == ["received", "swept", "enriched"]
 

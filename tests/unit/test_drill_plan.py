@@ -15,6 +15,8 @@ def test_a_seed_makes_one_schedule() -> None:
 def test_a_long_schedule_has_every_kind_of_attack() -> None:
     kinds = Counter(one.kind for seed in range(3) for one in make(seed, 120, 1.5, 4.0))
     assert set(kinds) == set(WEIGHTS)
+    in_a_row = [one.kind for one in make(1, 120, 1.5, 4.0)]
+    assert sum(first == second for first, second in pairwise(in_a_row)) < len(in_a_row) / 4
     assert max(kinds, key=lambda kind: kinds[kind]) == "kill worker"
 
 
