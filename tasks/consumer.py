@@ -34,6 +34,18 @@ class ParkingConsumer(FairConsumer):
             connection.transport_options["parking"] = self.app.parking
         return self.ensure_connected(connection)
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Give the broken connection up, so that a new one is made.
+
+        While the broker refuses connections, kombu (5.7) wants to hand back what was in work over a transport that
+        it has given up a moment before. That must not end the worker: the broker hands it out again by itself, or
+        the sweep does.
+        """
+        try:
+            super().on_connection_error_after_connected(exc)
+        except AttributeError as error:
+            log.warning("connection_given_up", error=str(error))
+
     def create_task_handler(self, promise: Any = promise) -> Callable[[Message], Any]:
         """What is called with each message that arrives."""
         work = super().create_task_handler(promise)

@@ -1,7 +1,7 @@
 """The broker and the database away, frozen or cut off, under a web process, a worker and a keeper that live on."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,6 +38,17 @@ class Linked:
     def post(self, events: list[Json]) -> wire.Answer:
         """Send events as the vendor does; no answer in time fails the test."""
         return self.door.hubspot(events)
+
+    @contextmanager
+    def in_work(self, events: list[Json]) -> Iterator[None]:
+        """Send events of a deal; in the block its task is in the middle of the call, which takes three seconds."""
+        control = self.split.vendors.control
+        control.fault("hubspot", "latency", path="*tasks*", method="POST", seconds=3)
+        assert self.post(events).status == 202
+        deal = str(events[0]["objectId"])
+        until(lambda: [one for one in self.split.ledger.actions_of([deal]) if one["maybe_done"]], "a call under way")
+        yield
+        control.heal()
 
     def all_done(self, deals: list[str]) -> None:
         """Wait for the end; one task for each deal, and the processes are the same as before."""
@@ -86,8 +97,8 @@ def linked(vendors: Vendors, folders: Path) -> Iterator[Linked]:
 @pytest.mark.parametrize("trouble", ["refuse", "stall", "stall-old", "cut"])
 def test_requests_are_accepted_whatever_the_broker_does(linked: Linked, trouble: str) -> None:
     first, *others = (edits := linked.edits(EACH)).values()
-    assert linked.post(first).status == 202
-    linked.broker.set(trouble)
+    with linked.in_work(first):
+        linked.broker.set(trouble)
     assert [linked.post(one).json()["accepted"] for one in others] == [1] * len(others)
     linked.broker.set("pass")
     linked.all_done(list(edits))
