@@ -37,7 +37,7 @@ def run(chunk: Chunk, services: Services) -> None:
         held = held.only(outcomes.stop_exhausted(tx, held.rows, now))
     crash_point("act.claimed", held.rows)
     if held.rows:
-        with stage.renewed(held, services, asked_at) as hold:
+        with stage.given_back(held, services), stage.renewed(held, services, asked_at) as hold:
             _carry_out(held, hold, services)
     crash_point("act.recorded", held.rows)
     feed.offer(services, isolated)
@@ -147,4 +147,5 @@ def order_of(row: Mapping[str, Any]) -> Order:
         attempt=row["attempts"],
         created_at=row["created_at"],
         first_tried_at=row["first_tried_at"],
+        tried_at=row["tried_at"],
     )

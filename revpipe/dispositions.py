@@ -84,7 +84,7 @@ def finish(tx: Connection, ids: Sequence[uuid.UUID], disposition: str, reason: s
         )
 
 
-def reopen(tx: Connection, signal_id: uuid.UUID, *, stage: str, due: datetime, now: datetime) -> bool:
+def reopen(tx: Connection, signal_id: uuid.UUID, *, stage: str, due: datetime) -> bool:
     """Put an ended signal back to work at `stage`, due at `due`; its disposition is taken back in the tallies.
 
     Its attempts and deaths begin anew and it has a day at least until it expires. False if the signal has not
@@ -94,7 +94,7 @@ def reopen(tx: Connection, signal_id: uuid.UUID, *, stage: str, due: datetime, n
         "state = :state, stage = :stage, queue = :stage || '.' || s.priority, due_at = :due, attempts = 0,"
         " deaths = 0, expires_at = greatest(s.expires_at, :latest)"
     )
-    values = {"state": BEFORE[stage], "stage": stage, "due": due, "latest": now + REOPENED_FOR}
+    values = {"state": BEFORE[stage], "stage": stage, "due": due, "latest": due + REOPENED_FOR}
     return _reopen(tx, signal_id, settings, values)
 
 

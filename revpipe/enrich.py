@@ -102,9 +102,10 @@ def _outcome(
 ) -> Parts | RevpipeError:
     parts = dict(found[signal.signal_id])
     error = broken.get(signal.signal_id)
-    lacking = need.required - set(parts)
-    if error and lacking:
-        return error
+    for name in sorted(need.required):
+        kept_from = parts[name].error if name in parts else error
+        if kept_from is not None:
+            return kept_from
     for name in need.wanted - set(parts):
         why = error.code if error else "no_provider"
         parts[name] = Part(name, "none", now, None, complete=error is None, missing=why)

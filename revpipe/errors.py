@@ -5,12 +5,14 @@ class RevpipeError(Exception):
     """A failure of a piece of work; `code` is the stable word for it in trail and dead letters.
 
     `where` tells a person which vendor it was and what it answered, in codes and numbers only: `hubspot 503`.
-    `circuit` names the open circuit behind it, if there is one: then the work waits until that closes.
+    `circuit` names the open circuit behind it, if there is one: then the work waits until that closes. `opened` says
+    that this very failure opened it, while others had passed.
     """
 
     code = "error"
     where: str | None = None
     circuit: str | None = None
+    opened: bool = False
 
 
 class Transient(RevpipeError):

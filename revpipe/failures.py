@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from config.queues import QUEUES
 from revpipe import dead_letters, dispositions, quarantine, retry, trail, work
-from revpipe.errors import RateLimited
+from revpipe.errors import CircuitOpen, RateLimited
 from revpipe.time_scale import seconds
 from revpipe.work import SIGNALS
 
@@ -78,9 +78,12 @@ def settle_signals(tx: Connection, stage: str, failures: list[Failure], now: dat
         circuit = decision.waits_for if isinstance(decision, retry.Park) else None
         state = {"state": "parked", "waits_for": circuit} if parked else {}
         # To wait for a vendor, or for its rate, is no failure of the row: it burns no attempt.
-        kept = parked or decision.reason == RateLimited.code
-        attempts = {"attempts": max(0, row["attempts"] - 1)} if kept else {}
-        work.postpone(tx, SIGNALS, [row["signal_id"]], min(due, row["expires_at"]), {**state, **attempts})
+        kept = (parked and not getattr(error, "opened", False)) or decision.reason == RateLimited.code
+        spared: dict[str, Any] = {"attempts": max(0, row["attempts"] - 1)} if kept else {}
+        if isinstance(error, CircuitOpen):
+            # Of those whom a circuit refused the longest untried is its next probe.
+            spared["tried_at"] = row["tried_at"]
+        work.postpone(tx, SIGNALS, [row["signal_id"]], min(due, row["expires_at"]), {**state, **spared})
         what = "parked" if parked else "retry"
         trail.record(tx, now, [_entry(what, row, stage, error, decision.reason, due, now, circuit)])
 

@@ -128,6 +128,7 @@ class RedisGate:
 
         Raises LeaseOver when the work in hand may no longer be ours: whoever waits for a token may wait too long.
         """
+        hold.check()
         self._enter(vendor, kind)
         hold.check()
 
@@ -171,6 +172,7 @@ class RedisGate:
         _tell(vendor, kind, error, change)
         if error is not None and change.open:
             error.circuit = name
+            error.opened = change.opened
 
     def _buckets(self, vendor: str, kind: str) -> Iterator[tuple[str, Rate | None]]:
         """The buckets of a call, its own first: by its kind, by the word before the colon, or the vendor's default."""

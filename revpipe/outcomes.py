@@ -13,7 +13,8 @@ from sqlalchemy.sql import bindparam
 from revpipe import dead_letters, dispositions, failures, retry, trail, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
-from revpipe.errors import EffectUnknown, RateLimited, RevpipeError, Transient
+from revpipe.errors import CircuitOpen, EffectUnknown, RateLimited, RevpipeError, Transient
+from revpipe.hold import LeaseOver
 from revpipe.ports import Effect
 from revpipe.services import Services
 from revpipe.time_scale import shortened
@@ -126,7 +127,7 @@ def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | Stil
     called = not (isinstance(outcome, StillUnsure) and outcome.looked)
     decision = retry.decide(error, row["attempts"], failures.policy_of(row["queue"]), now)
     ends = (row["replayed_at"] or row["created_at"]) + shortened(WAITS_AT_MOST)
-    if isinstance(decision, retry.Park) and now >= ends:
+    if not isinstance(decision, retry.Bury) and now >= ends:
         decision = retry.Bury("expired_waiting")
     if isinstance(decision, retry.RetryAt):
         _again(tx, row, decision.due, decision.reason, error, now, maybe_done=unsure, called=called)
@@ -155,11 +156,14 @@ def _again(
     park: retry.Park | None = None,
 ) -> None:
     values: dict[str, Any] = {"state": "ready", "maybe_done": maybe_done, "reason": reason}
-    if called:
+    if called and isinstance(error, CircuitOpen | RateLimited | LeaseOver):
+        # Nothing was done, and of those whom a circuit refused the longest untried is its next probe.
+        values |= {"tried_at": row["tried_at"], "first_tried_at": row["first_tried_at"]}
+    elif called:
         # A call that broke off may have had its effect until its very end: the settle time runs from there.
         values["tried_at"] = now
     # To wait, for a vendor, for its rate or for an effect to show, is no failure: it burns no attempt.
-    if park or reason in (RateLimited.code, SETTLING):
+    if (park and not getattr(error, "opened", False)) or reason in (RateLimited.code, SETTLING):
         values["attempts"] = max(0, row["attempts"] - 1)
     if park and park.waits_for:
         values["waits_for"] = park.waits_for

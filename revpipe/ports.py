@@ -72,7 +72,8 @@ class Part:
     """One piece of context and where it is from.
 
     `value` is None when there is nothing to know; `missing` then says why (`not_found`, `no_association` …).
-    `complete` is False when the provider could not be asked to the end.
+    `complete` is False when the provider could not be asked to the end. `error` then says what kept it from that, so
+    that a signal which requires the part can wait for it; it lives as long as the fetch and is never stored.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Part:
     value: Mapping[str, Any] | None
     complete: bool = True
     missing: str | None = None
+    error: RevpipeError | None = field(default=None, compare=False)
 
 
 Parts = Mapping[str, Part]
@@ -97,7 +99,8 @@ class Provider(Protocol):
     ) -> Mapping[uuid.UUID, Parts | RevpipeError]:
         """For each signal the parts wanted of it, or the error that kept them from being known.
 
-        One signal's trouble is its own entry; an error raised stands for the whole chunk.
+        One signal's trouble is its own entry, one part's trouble is that part's `error`; an error raised stands for
+        the whole chunk.
         """
 
 
@@ -105,7 +108,8 @@ class Provider(Protocol):
 class Order:
     """One action to carry out. `params` is what the rule rendered; `key` is unique to the action for ever.
 
-    `attempt` counts from 1; `first_tried_at` is when the vendor may first have been called.
+    `attempt` counts from 1; `first_tried_at` is when the vendor may first have been called, `tried_at` when last
+    before this try: the later of the call's begin and, as far as it was seen, its end.
     """
 
     action_id: uuid.UUID
@@ -118,6 +122,7 @@ class Order:
     attempt: int
     created_at: datetime
     first_tried_at: datetime | None = None
+    tried_at: datetime | None = None
 
     @property
     def key(self) -> str:

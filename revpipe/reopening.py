@@ -67,7 +67,7 @@ def _anew(tx: Connection, signal: Mapping[str, Any], told: Forecast, command: Co
     if stage == "enrich":
         superseding.context(tx, signal, command.audit_id, command.now)
     superseding.actions(tx, signal_id, command.now)
-    dispositions.reopen(tx, signal_id, stage=stage, due=command.due, now=command.now)
+    dispositions.reopen(tx, signal_id, stage=stage, due=command.due)
     _close_letters(tx, signal_id, command)
     _tell(tx, signal, told, command, None, detail)
     return queue_for(stage, signal["priority"])
@@ -89,7 +89,7 @@ def _again(tx: Connection, signal: Mapping[str, Any], told: Forecast, command: C
             planned = True
         else:
             queues.append(_make_ready(tx, action, command))
-    if planned and dispositions.reopen(tx, signal_id, stage="execute", due=command.due, now=command.now):
+    if planned and dispositions.reopen(tx, signal_id, stage="execute", due=command.due):
         queues.append(queue_for("execute", signal["priority"]))
     else:
         dispositions.reopen_waiting(tx, signal_id, command.now)
@@ -152,7 +152,7 @@ def _make_ready(tx: Connection, action: Mapping[str, Any], command: Command) -> 
 
 def _fresh(command: Command) -> dict[str, Any]:
     ended = {"reason": None, "done_at": None, "sent_at": None, "waits_for": None, "queue": None}
-    return {**ended, "replayed_at": command.now}
+    return {**ended, "replayed_at": command.due}
 
 
 def _close_letters(tx: Connection, signal_id: uuid.UUID, command: Command) -> None:

@@ -83,7 +83,7 @@ def _accept(
             "UPDATE signals SET due_at = :due, expires_at = greatest(expires_at, :latest)"
             " WHERE signal_id = ANY(:ids) AND queue IS NOT NULL RETURNING queue"
         ),
-        {"due": command.due, "latest": command.now + WORKED_FOR, "ids": sorted(fresh)},
+        {"due": command.due, "latest": command.due + WORKED_FOR, "ids": sorted(fresh)},
     )
     queues = tuple(sorted(set(rows.scalars())))
     detail = {"from": "ingest", "audit": str(command.audit_id), "letter": str(letter["letter_id"])}

@@ -71,8 +71,9 @@ def decide(
     `rng` gives numbers from 0 up to 1 and spreads the waits. A Transient, a RateLimited among them, is never
     buried: when the attempts are used up it is parked, since a vendor's outage is no fault of the work; how long
     it may wait in all is the caller's to say. What failed by an open circuit waits for that circuit, at any
-    attempt: it was not tried at all, or its vendor fails with everybody. Any exception that is not one of ours is
-    a bug: it is tried like a Transient and then buried under its class name.
+    attempt: it was not tried at all, or its vendor fails with everybody. But what again and again opens a circuit
+    that others find closed is refused for what it asks itself, and buried when its attempts are used up. Any
+    exception that is not one of ours is a bug: it is tried like a Transient and then buried under its class name.
 
     EffectUnknown is not for this function: the caller must stop the action in `unknown`, and any answer from
     here could send it a second time. Raises ValueError for it, and for an attempt below 1.
@@ -85,6 +86,8 @@ def decide(
         return Bury(error.code)
     if isinstance(error, NewerVersion):
         return Park(now + NEWER_WAIT, error.code)
+    if isinstance(error, CredentialsRefused) and error.opened and attempt >= policy.attempts:
+        return Bury(error.code)
     if isinstance(error, Transient | CredentialsRefused) and error.circuit:
         return Park(now + shortened(CIRCUIT_WAIT), error.code, error.circuit)
     if isinstance(error, CredentialsRefused):

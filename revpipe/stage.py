@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -27,6 +27,10 @@ AFTER: Final = {"enrich": ("enriched", "decide"), "decide": ("decided", "execute
 """Stage → the state it leaves behind and the stage that follows."""
 RENEWALS: Final = 3
 """How often a lease is renewed before it would end."""
+GIVE_BACK_AFTER: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each try to tell a database that failed that a claim is given up; after that the lease runs out."""
+GIVEN_BACK_FOR: Final = timedelta(seconds=5)
+"""How long such a row waits, times its attempts: a statement that always fails must not be tried at full speed."""
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ def run(
     crash_point(f"{stage}.claimed", held.rows)
     handed = HandOn()
     if held.rows:
-        with renewed(held, services, asked_at):
+        with given_back(held, services), renewed(held, services, asked_at):
             handed = _careful(stage, held, services, do)
     crash_point(f"{stage}.recorded", held.rows)
     feed.offer(services, [*handed.offers, *isolated])
@@ -141,6 +145,29 @@ def hand_on(tx: Connection, stage: str, rows: Sequence[Mapping[str, Any]], now: 
 
 
 @contextmanager
+def given_back(held: Claim, services: Services) -> Iterator[None]:
+    """Give up the claim if the block fails for the database's sake, as soon as the database answers again.
+
+    The worker is alive, so the lease must not have to run out, and nothing speaks against the rows.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        for pause in GIVE_BACK_AFTER:
+            time.sleep(pause)
+            try:
+                with transaction(services.engine) as tx:
+                    now = services.clock.now()
+                    rows = {row[held.table.key]: row for row in held.rows}
+                    for key in work.still_held(tx, held):
+                        work.postpone(tx, held.table, [key], now + GIVEN_BACK_FOR * rows[key]["attempts"])
+                break
+            except (OperationalError, InterfaceError) as error:
+                log.warning("claim_not_given_back", error=type(error).__name__)
+        raise
+
+
+@contextmanager
 def renewed(held: Claim, services: Services, asked_at: float) -> Iterator[Hold]:
     """Keep the lease alive while the block runs; a renewal that fails is left to the next.
 
@@ -154,8 +181,9 @@ def renewed(held: Claim, services: Services, asked_at: float) -> Iterator[Hold]:
             asked_at = time.monotonic()
             try:
                 with transaction(services.engine) as tx:
-                    work.renew(tx, held, services.clock.now())
-                hold.prolong(asked_at)
+                    ours = work.renew(tx, held, services.clock.now())
+                if ours:
+                    hold.prolong(asked_at)
             except SQLAlchemyError as error:
                 log.warning("lease_not_renewed", error=type(error).__name__)
 

@@ -119,6 +119,16 @@ def failure(item: Mapping[str, Any]) -> RevpipeError:
     return RateLimited(said) if category.startswith("RATE_LIMIT") else Transient(said)
 
 
+def failure_of_write(error: RevpipeError) -> RevpipeError:
+    """What the error of one input of a write means: ambiguous, unless it shows that the input was not carried out.
+
+    HubSpot's other categories (INTERNAL_ERROR …) do not tell how far it had come with the input.
+    """
+    if isinstance(error, Transient) and not isinstance(error, RateLimited):
+        return Transient(str(error), ambiguous=True)
+    return error
+
+
 def _entries(rows: Any) -> list[Entry]:
     found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     dated = [(text(row.get("value")), instant(row.get("timestamp"))) for row in found]

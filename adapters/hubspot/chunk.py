@@ -1,16 +1,24 @@
-"""What is read from HubSpot for one chunk of signals: each record once, each failure kept with its record."""
+"""What is read from HubSpot for one chunk of signals: each record once, each failure kept with its record.
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+A call that fails is told of the records that it was for, by whoever asks for one of them: what else was read stays
+good, for signals and parts that need nothing of these.
+"""
 
-from adapters.hubspot.answers import Link, Record
-from adapters.hubspot.client import HubSpotClient
-from revpipe.errors import RevpipeError
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
+from adapters.hubspot.answers import Batch, Link, Links, Record
+from adapters.hubspot.client import BATCH, BATCH_WITH_HISTORY, HubSpotClient, slices
+from revpipe.errors import CircuitOpen, RateLimited, RevpipeError
+
+F = TypeVar("F", Batch, Links)
 DEALS: Final = "deals"
 COMPANIES: Final = "companies"
 CONTACTS: Final = "contacts"
 TASKS: Final = "tasks"
+OURS: Final = "lease_over"
+"""The code of an error that no vendor caused: the work is no longer ours, so none of it may go on."""
 
 
 class Chunk:
@@ -22,22 +30,24 @@ class Chunk:
         self._links: dict[tuple[str, str, str], list[Link]] = {}
         self._errors: dict[tuple[str, ...], RevpipeError] = {}
         self._asked: set[tuple[str, ...]] = set()
+        self._stop: RevpipeError | None = None
 
     def read(
         self, object_type: str, ids: Iterable[str], properties: Sequence[str], history: Sequence[str] = ()
     ) -> None:
         """Read those of `ids` that have not been asked for yet."""
-        missing = [record_id for record_id in ids if (object_type, record_id) not in self._asked]
-        batch = self._client.read(object_type, missing, properties, history)
+        missing = [each for each in dict.fromkeys(ids) if (object_type, each) not in self._asked]
         self._asked |= {(object_type, record_id) for record_id in missing}
-        self._records |= {(object_type, record_id): found for record_id, found in batch.records.items()}
-        self._errors |= {(object_type, record_id): error for record_id, error in batch.errors.items()}
+        for part in slices(missing, BATCH_WITH_HISTORY if history else BATCH):
+            batch = self._tried(part, partial(self._client.read, object_type, part, properties, history), Batch)
+            self._records |= {(object_type, record_id): found for record_id, found in batch.records.items()}
+            self._errors |= {(object_type, record_id): error for record_id, error in batch.errors.items()}
 
     def link(self, from_type: str, to_type: str, ids: Iterable[str]) -> None:
         """Read the associations of those of `ids` that have not been asked for yet."""
         missing = [record_id for record_id in ids if (from_type, to_type, record_id) not in self._asked]
-        found = self._client.links(from_type, to_type, missing)
         self._asked |= {(from_type, to_type, record_id) for record_id in missing}
+        found = self._tried(missing, partial(self._client.links, from_type, to_type, missing), Links)
         self._links |= {(from_type, to_type, record_id): links for record_id, links in found.to.items()}
         self._errors |= {(from_type, to_type, record_id): error for record_id, error in found.errors.items()}
 
@@ -66,6 +76,21 @@ class Chunk:
         """The ids that any of `ids` is associated with, of what could be read."""
         keys = ((from_type, to_type, record_id) for record_id in ids)
         return [link.id for key in keys for link in self._links.get(key, [])]
+
+    def _tried(self, ids: Sequence[str], call: Callable[[], F], nothing: Callable[..., F]) -> F:
+        """What the call answers, or its error for each of `ids`. Raises only what is not about the vendor."""
+        error = self._stop
+        if error is None:
+            try:
+                return call()
+            except RevpipeError as failure:
+                if failure.code == OURS:
+                    raise
+                error = failure
+                if isinstance(error, RateLimited | CircuitOpen):
+                    # These stand for every call of this kind: the next would only wait again for nothing.
+                    self._stop = error
+        return nothing(errors=dict.fromkeys(ids, error))
 
     def _raise(self, key: tuple[str, ...]) -> None:
         error = self._errors.get(key)

@@ -70,12 +70,15 @@ class HubSpotClient:
             self._read_part(object_type, part, properties, history, batch)
         return batch
 
-    def record(self, object_type: str, record_id: str, properties: Sequence[str]) -> Record:
-        """One record; of a merged one the survivor. Raises NotFound."""
+    def record(
+        self, object_type: str, record_id: str, properties: Sequence[str], history: Sequence[str] = ()
+    ) -> Record:
+        """One record, with the history of those properties; of a merged one the survivor. Raises NotFound."""
         if not is_id(record_id):
             raise NotFound(f"{record_id!r} is not an id of HubSpot")
         path = f"{OBJECTS}/{object_type}/{record_id}"
-        return _one(self._call("GET", path, params={"properties": ",".join(properties) or None}))
+        asked = {"properties": ",".join(properties) or None, "propertiesWithHistory": ",".join(history) or None}
+        return _one(self._call("GET", path, params=asked))
 
     def links(self, from_type: str, to_type: str, ids: Iterable[str]) -> Links:
         """All associations of `ids` to records of `to_type`. A record without any has no entry."""
@@ -109,12 +112,19 @@ class HubSpotClient:
         return self._call("POST", f"{OBJECTS}/{object_type}/batch/create", {"inputs": inputs}, safe=False)
 
     def update(self, object_type: str, record_id: str, properties: Mapping[str, str]) -> Record:
-        """Set properties of one record to absolute values, which may be repeated without harm."""
-        return _one(self._call("PATCH", f"{OBJECTS}/{object_type}/{record_id}", {"properties": properties}))
+        """Set properties of one record to absolute values.
+
+        A repeat could undo what a person wrote meanwhile, so a failure may be ambiguous and nothing is repeated.
+        """
+        path = f"{OBJECTS}/{object_type}/{record_id}"
+        return _one(self._call("PATCH", path, {"properties": properties}, safe=False), ambiguous=True)
 
     def update_many(self, object_type: str, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Set properties of up to 100 different records; the answer as it came, which may hold errors."""
-        return self._call("POST", f"{OBJECTS}/{object_type}/batch/update", {"inputs": inputs})
+        """Set properties of up to 100 different records; the answer as it came, which may hold errors.
+
+        A failure may be ambiguous, as for `update`.
+        """
+        return self._call("POST", f"{OBJECTS}/{object_type}/batch/update", {"inputs": inputs}, safe=False)
 
     def _read_part(
         self, object_type: str, ids: list[str], properties: Sequence[str], history: Sequence[str], batch: Batch
@@ -148,7 +158,9 @@ class HubSpotClient:
     ) -> dict[str, Any]:
         if not self._token:
             raise CredentialsRefused("HUBSPOT_ACCESS_TOKEN is not set, so HubSpot can't be called")
-        response = self._http.request(method, path, idempotent=safe, json=json, params=params)
+        # Writing has a circuit of its own: a missing scope for it must not keep signals from being read about.
+        kind = "default" if safe else "write"
+        response = self._http.request(method, path, kind=kind, idempotent=safe, json=json, params=params)
         try:
             answer = response.json()
         except ValueError as error:

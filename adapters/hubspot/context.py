@@ -10,7 +10,7 @@ from typing import Any
 from adapters.hubspot import gather
 from adapters.hubspot.accounts import account_value, primary
 from adapters.hubspot.changes import change_value
-from adapters.hubspot.chunk import COMPANIES, CONTACTS, DEALS, TASKS, Chunk
+from adapters.hubspot.chunk import COMPANIES, CONTACTS, DEALS, OURS, TASKS, Chunk
 from adapters.hubspot.client import FRESH, HubSpotClient, HubSpotSettings, is_id
 from adapters.hubspot.contacts import champion, contact_value
 from adapters.hubspot.deals import Surroundings, deal_value, stage_key
@@ -29,10 +29,11 @@ Found = tuple[Mapping[str, Any] | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What deals refer to and the process remembers."""
+    """What deals refer to and the process remembers, or the error that kept it from being known."""
 
     owners: Mapping[str, Owner]
     stages: Stages
+    error: RevpipeError | None = None
 
 
 class HubSpotProvider:
@@ -56,10 +57,11 @@ class HubSpotProvider:
     def fetch(
         self, signals: Sequence[Signal], wanted: Mapping[uuid.UUID, frozenset[str]]
     ) -> Mapping[uuid.UUID, Parts | RevpipeError]:
-        """The parts wanted of each signal, or the error that kept them from being known.
+        """The parts wanted of each signal; one that could not be read is incomplete and has its error.
 
         A record that is not there is no error (`missing` is `not_found`), unless its event is so fresh that
-        HubSpot may not show it yet: then Transient. Refused credentials, limits and outages are raised.
+        HubSpot may not show it yet: then the signal's answer is a Transient. Raised is what keeps the pipelines
+        from being known, without which no deal is understood.
         """
         needs = [
             Need(signal, wanted.get(signal.signal_id, frozenset()) & set(self.parts), signal.deal_id)
@@ -74,10 +76,15 @@ class HubSpotProvider:
     def _around(self, chunk: Chunk) -> Around:
         deals = chunk.records(DEALS)
         owners = {text(deal.properties.get("hubspot_owner_id")) for deal in deals}
-        return Around(
-            self._owners.known(owner_id for owner_id in owners if owner_id),
-            self._pipelines.known({stage_key(deal) for deal in deals}),
-        )
+        try:
+            return Around(
+                self._owners.known(owner_id for owner_id in owners if owner_id),
+                self._pipelines.known({stage_key(deal) for deal in deals}),
+            )
+        except RevpipeError as error:
+            if error.code == OURS:
+                raise
+            return Around({}, {}, error)
 
     def _answer(self, chunk: Chunk, around: Around, need: Need, fetched_at: datetime) -> Parts | RevpipeError:
         finders: Mapping[str, Callable[[Chunk, Need], Found]] = {
@@ -87,15 +94,22 @@ class HubSpotProvider:
             "contact": _contact,
         }
         try:
-            if need.error:
-                raise need.error
             _check_fresh(chunk, need, fetched_at)
-            found = {name: finders[name](chunk, need) for name in self.parts if name in need.parts}
         except RevpipeError as error:
             return error
-        return {
-            name: Part(name, self.name, fetched_at, value, missing=missing) for name, (value, missing) in found.items()
-        }
+        wanted = [name for name in self.parts if name in need.parts]
+        return {name: self._part(name, finders[name], chunk, need, fetched_at) for name in wanted}
+
+    def _part(
+        self, name: str, find: Callable[[Chunk, Need], Found], chunk: Chunk, need: Need, fetched_at: datetime
+    ) -> Part:
+        try:
+            if need.error and need.hangs_on_deal(name):
+                raise need.error
+            value, missing = find(chunk, need)
+        except RevpipeError as error:
+            return Part(name, self.name, fetched_at, None, complete=False, missing=error.code, error=error)
+        return Part(name, self.name, fetched_at, value, missing=missing)
 
 
 def build_provider(settings: HubSpotSettings, gate: Gate) -> HubSpotProvider:
@@ -125,6 +139,8 @@ def _deal(around: Around, portal_id: str | None, chunk: Chunk, need: Need) -> Fo
     deal = chunk.record(DEALS, need.deal_id)
     if deal is None:
         return None, "not_found"
+    if around.error:
+        raise around.error
     tasks = (chunk.record(TASKS, task_id) for task_id in gather.newest_tasks(chunk, deal.id))
     surroundings = Surroundings(
         account_id=primary(chunk.links(DEALS, COMPANIES, deal.id)),

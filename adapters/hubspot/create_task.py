@@ -79,7 +79,8 @@ def _outcomes(orders: Sequence[Order], answer: Mapping[str, object]) -> Outcomes
     """Each order's outcome by trace id or marker: results never line up with inputs."""
     outcomes: Outcomes = {}
     for named, fault in answers.failures(answer, TRACE):
-        outcomes |= {order.action_id: fault for order in orders if order.key in named}
+        outcome = answers.failure_of_write(fault)
+        outcomes |= {order.action_id: outcome for order in orders if order.key in named}
     for item in answers.items(answer, "results"):
         made = answers.record(item)
         for order in orders if made else ():
@@ -105,7 +106,8 @@ def _marked(client: HubSpotClient, order: Order, task_ids: Sequence[str]) -> Rec
 
 def _unsure(order: Order, why: str) -> RevpipeError:
     """Transient while what is new may not be readable yet, so that it is looked for again; then EffectUnknown."""
-    tried_at = order.first_tried_at
+    # What the last call made is the newest; the first may lie before an outage.
+    tried_at = order.tried_at or order.first_tried_at
     if tried_at is not None and datetime.now(UTC) - tried_at < FRESH:
         return Transient(why)
     return EffectUnknown(why)

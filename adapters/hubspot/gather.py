@@ -23,7 +23,10 @@ _PROPERTIES: Final = {CONTACTS: contacts.PROPERTIES, COMPANIES: accounts.PROPERT
 
 @dataclass(slots=True)
 class Need:
-    """One signal and the parts wanted of it. `deal_id` is its own deal or the one chosen for it."""
+    """One signal and the parts wanted of it. `deal_id` is its own deal or the one chosen for it.
+
+    `error` is what kept a deal from being chosen; it concerns the parts that hang on one.
+    """
 
     signal: Signal
     parts: frozenset[str]
@@ -39,23 +42,29 @@ class Need:
     @property
     def uses_deal(self) -> bool:
         """Whether a deal is needed, for itself or on the way to its account or contact."""
+        return any(self.hangs_on_deal(part) for part in self.parts)
+
+    def hangs_on_deal(self, part: str) -> bool:
+        """Whether one part can't be told without the deal."""
         own = self.signal
-        lone_account = "account" in self.parts and not (own.account_id and own.deal_id is None)
-        return "deal" in self.parts or lone_account or ("contact" in self.parts and not own.contact_id)
+        if part == "account":
+            return not (own.account_id and own.deal_id is None)
+        return part == "deal" or (part == "contact" and not own.contact_id)
 
 
 def gather(client: HubSpotClient, needs: Sequence[Need], stages: Stages) -> Chunk:
-    """Read everything that the needs name; raises only what stands for the whole chunk."""
+    """Read everything that the needs name; what can't be read is told by the chunk when it is asked for."""
     chunk = Chunk(client)
     _read_changed(chunk, needs)
     _choose_deals(chunk, Chunk(client), [need for need in needs if need.uses_deal and not need.deal_id], stages)
     _read_deals(chunk, needs)
     _read_links(chunk, needs)
+    # What the deal itself needs comes first: where a limit ends the reading, the part most asked for is whole.
+    deal_ids = _deal_ids(chunk, needs, "deal")
+    chunk.read(TASKS, [task_id for deal_id in deal_ids for task_id in newest_tasks(chunk, deal_id)], tasks.PROPERTIES)
     _read_contacts(chunk, needs)
     wanted = [need for need in needs if "account" in need.parts]
     chunk.read(COMPANIES, _known(account_id, chunk, wanted), accounts.PROPERTIES)
-    deal_ids = _deal_ids(chunk, needs, "deal")
-    chunk.read(TASKS, [task_id for deal_id in deal_ids for task_id in newest_tasks(chunk, deal_id)], tasks.PROPERTIES)
     return chunk
 
 

@@ -1,7 +1,9 @@
-"""Carrying out `update_crm`: absolute values, so a repeat changes nothing more."""
+"""Carrying out `update_crm`: absolute values, which the record and its history show afterwards."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from adapters.hubspot import answers
 from adapters.hubspot.answers import Record
@@ -12,6 +14,8 @@ from revpipe.errors import NotFound, Permanent, RevpipeError
 from revpipe.ports import Effect, Order
 
 Outcomes = dict[uuid.UUID, Effect | RevpipeError]
+CLOCK_SLACK: Final = timedelta(seconds=30)
+"""How far our clock may be ahead of HubSpot's when a property's history is compared with the time of our call."""
 
 
 def perform(client: HubSpotClient, orders: Sequence[Order]) -> Outcomes:
@@ -23,13 +27,20 @@ def perform(client: HubSpotClient, orders: Sequence[Order]) -> Outcomes:
 
 
 def find(client: HubSpotClient, order: Order) -> Effect | None:
-    """The effect if the record holds the order's values now, else None: then to write them is due."""
+    """The effect if each of the order's values stands in the record, or stood there since the first call.
+
+    What a person has changed after it is their decision and must not be written over. None if a value was never
+    set since: then to write is due.
+    """
     wanted = order.params["properties"]
+    names = list(wanted)
     try:
-        record = client.record(OBJECT_TYPES[order.params["object"]], order.params["id"], list(wanted))
+        record = client.record(OBJECT_TYPES[order.params["object"]], order.params["id"], names, names)
     except NotFound:
         return None
-    return _effect(order, record) if _holds(record, wanted) else None
+    since = order.first_tried_at - CLOCK_SLACK if order.first_tried_at else None
+    had = (_has_had(record, name, value, since) for name, value in wanted.items())
+    return _effect(order, record) if all(had) else None
 
 
 def _batches(orders: Sequence[Order]) -> Iterator[list[Order]]:
@@ -53,7 +64,7 @@ def _update_many(client: HubSpotClient, orders: Sequence[Order]) -> Outcomes:
     try:
         answer = client.update_many(OBJECT_TYPES[orders[0].params["object"]], inputs)
     except Permanent:
-        # One bad input may fail them all; repeating is harmless, so each goes alone.
+        # One bad input may fail them all, of which nothing is done then: each goes alone.
         return _update_each(client, orders)
     except RevpipeError as error:
         return dict.fromkeys((order.action_id for order in orders), error)
@@ -69,7 +80,7 @@ def _outcomes(client: HubSpotClient, orders: Sequence[Order], answer: Mapping[st
     for named, fault in answers.failures(answer, TRACE, "ids"):
         guilty = [order for order in orders if order.key in named or order.params["id"] in named]
         if not isinstance(fault, NotFound):
-            outcomes |= {order.action_id: fault for order in guilty}
+            outcomes |= dict.fromkeys((order.action_id for order in guilty), answers.failure_of_write(fault))
     # An id that was merged away is unknown to a batch, but not to a single update.
     return outcomes | _update_each(client, [order for order in orders if order.action_id not in outcomes])
 
@@ -87,8 +98,12 @@ def _update(client: HubSpotClient, order: Order) -> Effect | RevpipeError:
     return _effect(order, record)
 
 
-def _holds(record: Record, wanted: Mapping[str, str]) -> bool:
-    return all(same(record.properties.get(name), value) for name, value in wanted.items())
+def _has_had(record: Record, name: str, value: str, since: datetime | None) -> bool:
+    """Whether a property has the value now, or was given it at `since` or later."""
+    if same(record.properties.get(name), value):
+        return True
+    entries = record.history.get(name, ()) if since else ()
+    return any(entry.at >= since and same(entry.value, value) for entry in entries if since)
 
 
 def _effect(order: Order, record: Record) -> Effect:

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from adapters.slack.blocks import alert_blocks, fallback_text
@@ -13,7 +13,7 @@ from revpipe.ports import Effect, Gate, Order
 
 EVENT_TYPE: Final = "revpipe_action"
 CLOCK_SLACK: Final = timedelta(minutes=2)
-"""How far our clock may be ahead of Slack's when we look for what we posted."""
+"""How far our clock may be off Slack's when we look for what we posted."""
 _CONVERSATION_ID: Final = re.compile(r"[CGD][A-Z0-9]{2,}")
 _PARAMS: Final = frozenset({"channel", "title", "text", "fields", "link"})
 
@@ -86,9 +86,8 @@ class SlackActions:
             raise EffectUnknown(
                 f"the history of {channel!r} can't be read by that name: use the channel's id (C…) instead"
             )
-        since = (order.first_tried_at or order.created_at) - CLOCK_SLACK
         try:
-            for message in self._client.history(channel, f"{since.timestamp():.6f}"):
+            for message in self._client.history(channel, *_window(order)):
                 if _carries(message, order.key):
                     return _effect(channel, str(message["ts"]))
         except Permanent as error:
@@ -122,6 +121,20 @@ def build_actions(settings: SlackSettings, gate: Gate) -> SlackActions:
     """The adapter of this deployment; opens nothing."""
     client = SlackClient(settings.slack_bot_token, settings.slack_base_url, gate)
     return SlackActions(client, settings.slack_default_channel)
+
+
+def _window(order: Order) -> tuple[str, str | None]:
+    """When the message can have been posted, as Slack writes times; no later end if the last call's time is unknown.
+
+    Without that end a busy channel's messages of hours since would all have to be read.
+    """
+    since = (order.first_tried_at or order.created_at) - CLOCK_SLACK
+    until = order.tried_at + SlackActions.settle + CLOCK_SLACK if order.tried_at else None
+    return _ts(since), _ts(until) if until else None
+
+
+def _ts(at: datetime) -> str:
+    return f"{at.timestamp():.6f}"
 
 
 def _effect(channel: str, ts: str) -> Effect:

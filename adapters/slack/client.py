@@ -12,6 +12,8 @@ from revpipe.ports import Gate
 VENDOR: Final = "slack"
 PAGE: Final = 200
 MAX_PAGES: Final = 50
+PATIENCE: Final = 10.0
+"""Seconds that a page of the history waits for its rate token: a look cut off midway would begin anew at page one."""
 
 # Slack docs, error lists of chat.postMessage and conversations.history.
 _LIMITED: Final = frozenset({"ratelimited", "rate_limited"})
@@ -42,6 +44,8 @@ class SlackClient:
         self._token = token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = HttpClient(VENDOR, base_url, gate, headers=headers)
+        # A post is a single call: it waits for its token in the ledger, where it holds up no other channel's.
+        self._reader = HttpClient(VENDOR, base_url, gate, headers=headers, patience=PATIENCE)
 
     def post_message(self, channel: str, message: Mapping[str, Any]) -> dict[str, Any]:
         """chat.postMessage; the answer holds `channel` (always an id) and `ts`. It has no idempotency key.
@@ -56,10 +60,11 @@ class SlackClient:
             headers={"Content-Type": "application/json; charset=utf-8"},
         )
 
-    def history(self, channel: str, oldest: str) -> Iterator[dict[str, Any]]:
-        """The messages of a channel (an id, never a name) since `oldest` (Unix seconds), with their metadata.
+    def history(self, channel: str, oldest: str, latest: str | None = None) -> Iterator[dict[str, Any]]:
+        """The messages of a channel (an id, never a name) with their metadata, the newest first.
 
-        Raises Permanent when there are too many to read, or the list breaks off.
+        From `oldest` to `latest` (Unix seconds, both included; without `latest` up to now). Raises Permanent when
+        there are too many to read, or the list breaks off.
         """
         cursor: str | None = None
         for _ in range(MAX_PAGES):
@@ -70,6 +75,8 @@ class SlackClient:
                 "include_all_metadata": "true",
                 "limit": PAGE,
             }
+            if latest:
+                params["latest"] = latest
             if cursor:
                 params["cursor"] = cursor
             answer = self._call("GET", "conversations.history", kind="history", params=params)
@@ -79,13 +86,14 @@ class SlackClient:
                 if answer.get("has_more"):
                     raise Permanent("slack says that the history goes on, but not where")
                 return
-        raise Permanent(f"the history since then is longer than {MAX_PAGES * PAGE} messages")
+        raise Permanent(f"the history of that time is longer than {MAX_PAGES * PAGE} messages")
 
     def _call(self, method: str, name: str, *, kind: str, **arguments: Any) -> dict[str, Any]:
         if not self._token:
             raise CredentialsRefused("SLACK_BOT_TOKEN is not set: it is the Bot token of your Slack app")
         safe = method == "GET"
-        response = self._http.request(
+        client = self._reader if safe else self._http
+        response = client.request(
             method, name, kind=kind, judge=lambda response: _judge(name, response, safe=safe), **arguments
         )
         return _json(response) or {}

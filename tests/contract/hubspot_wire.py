@@ -106,7 +106,15 @@ def signal(event="deal.stage_changed", *, fired_at=None, name="a signal", payloa
 
 
 def order(
-    type="create_task", params=None, *, number=1, deal_id=None, account_id=None, contact_id=None, first_tried_at=None
+    type="create_task",
+    params=None,
+    *,
+    number=1,
+    deal_id=None,
+    account_id=None,
+    contact_id=None,
+    first_tried_at=None,
+    tried_at=None,
 ):
     return Order(
         action_id=stable_id("order", number),
@@ -119,4 +127,5 @@ def order(
         attempt=1,
         created_at=CREATED,
         first_tried_at=first_tried_at,
+        tried_at=tried_at,
     )

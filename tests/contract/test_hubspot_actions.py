@@ -1,6 +1,7 @@
 """The action adapter against the sandbox, and against answers that the sandbox does not give, over HTTP."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,9 @@ from hubspot_wire import CREATED, OpenGate, ScriptedServer, Settings, order
 from adapters.hubspot.actions import HubSpotActions, build_actions
 from adapters.hubspot.client import HubSpotClient
 from adapters.sandbox.control import plant
+from adapters.sandbox.hubspot_record import person
 from adapters.sandbox.server import SandboxServer
-from revpipe.errors import CredentialsRefused, EffectUnknown, NotFound, Permanent, Transient
+from revpipe.errors import CredentialsRefused, EffectUnknown, NotFound, Permanent, RateLimited, Transient
 from revpipe.ports import Effect
 
 DEAL, OTHER_DEAL = "198765432101", "198765432102"
@@ -153,11 +155,14 @@ def test_a_task_that_is_listed_but_can_not_be_read_leaves_it_unknown():
         scripted(server).find(order(deal_id=DEAL))
 
 
-@pytest.mark.parametrize(("ago", "kind"), [(1, Transient), (70, EffectUnknown)])
-def test_what_is_new_is_looked_for_again_before_it_counts_as_unknown(sandbox, actions, ago, kind):
-    tried_at = datetime.now(UTC) - timedelta(seconds=ago)
+@pytest.mark.parametrize(
+    ("first", "last", "kind"),
+    [(1, None, Transient), (70, None, EffectUnknown), (7000, 1, Transient), (7000, 70, EffectUnknown)],
+)
+def test_what_is_new_is_looked_for_again_before_it_counts_as_unknown(sandbox, actions, first, last, kind):
+    first_at, last_at = (ago and datetime.now(UTC) - timedelta(seconds=ago) for ago in (first, last))
     with pytest.raises(kind):
-        actions.find(order(deal_id="404", first_tried_at=tried_at))
+        actions.find(order(deal_id="404", first_tried_at=first_at, tried_at=last_at))
 
 
 def test_an_item_of_which_a_batch_answer_tells_nothing_is_ambiguous():
@@ -170,6 +175,27 @@ def test_an_item_of_which_a_batch_answer_tells_nothing_is_ambiguous():
     assert type(outcomes[first.action_id]) is Permanent
     assert outcomes[second.action_id].ambiguous
     assert outcomes[third.action_id] == Effect("77", None, {"object_type": "task"})
+
+
+@pytest.mark.parametrize(
+    ("category", "kind", "ambiguous"),
+    [
+        ("INTERNAL_ERROR", Transient, True),
+        ("SOMETHING_NEW", Transient, True),
+        ("RATE_LIMITS", RateLimited, False),
+        ("VALIDATION_ERROR", Permanent, None),
+    ],
+)
+@pytest.mark.parametrize("make", [lambda number: order(number=number), lambda number: update(number, id=str(number))])
+def test_an_item_s_error_is_ambiguous_unless_it_shows_that_nothing_was_done(make, category, kind, ambiguous):
+    good, bad = make(1), make(2)
+    error = {"category": category, "message": "no", "context": {"objectWriteTraceId": [bad.key]}}
+    made = {"id": "1", "properties": {}, "objectWriteTraceId": good.key}
+    with ScriptedServer((207, {"results": [made], "errors": [error]})) as server:
+        outcomes = scripted(server).perform([good, bad])
+    assert outcomes[good.action_id].external_id == "1"
+    assert type(outcomes[bad.action_id]) is kind
+    assert getattr(outcomes[bad.action_id], "ambiguous", None) is ambiguous
 
 
 def test_a_batch_refused_for_one_named_input_is_sent_again_without_it():
@@ -234,9 +260,41 @@ def test_an_update_of_a_merged_deal_in_a_batch_reaches_the_survivor(sandbox, act
     assert store.find("0-3", str(survivor)).value("amount") == "52000"
 
 
-def test_an_update_is_repeated_after_a_blip(sandbox, actions):
-    sandbox.world.faults.add({"vendor": "hubspot", "kind": "error", "status": 502, "count": 2})
-    assert one(actions.perform([update()])).external_id == DEAL
+@pytest.mark.parametrize("fault", ["timeout_after_effect", "malformed", "error"])
+@pytest.mark.parametrize("numbers", [(1,), (1, 2)])
+def test_an_update_that_may_have_arrived_is_ambiguous_and_not_repeated(sandbox, actions, fault, numbers):
+    sandbox.world.faults.add({"vendor": "hubspot", "kind": fault, "count": 1})
+    outcomes = actions.perform([update(number, id) for number, id in zip(numbers, (DEAL, OTHER_DEAL), strict=False)])
+    assert [outcome.ambiguous for outcome in outcomes.values()] == [True] * len(numbers)
+    assert len(done(sandbox, "deals.update")) == (0 if fault == "error" else len(numbers))
+
+
+def write(sandbox, author, **properties):
+    store = sandbox.world.hubspot
+    store.change(store.find("0-3", DEAL), properties, author=author)
+
+
+def test_a_person_s_newer_edit_does_not_hide_that_an_update_took_place(sandbox, actions, clock):
+    first = datetime.fromtimestamp(clock.seconds, UTC)
+    wanted = replace(update(amount="52000", dealstage="closedwon"), first_tried_at=first)
+    one(actions.perform([wanted]))
+    clock.seconds += 60
+    write(sandbox, person(), amount="60000")
+    assert actions.find(wanted).external_id == DEAL
+    assert actions.find(replace(wanted, first_tried_at=None)) is None
+    # One property alone is not the whole effect.
+    assert actions.find(replace(wanted, params=wanted.params | {"properties": {"amount": "52000", "foo": "1"}})) is None
+
+
+def test_a_value_that_stood_there_before_the_first_call_is_no_effect_of_it(sandbox, actions, clock):
+    write(sandbox, person(), amount="52000")
+    clock.seconds += 300
+    write(sandbox, person(), amount="60000")
+    clock.seconds += 300
+    wanted = replace(update(amount="52000"), first_tried_at=datetime.fromtimestamp(clock.seconds, UTC))
+    assert actions.find(wanted) is None
+    one(actions.perform([wanted]))
+    assert actions.find(wanted).external_id == DEAL
 
 
 def test_nothing_to_do_calls_nobody():

@@ -10,6 +10,7 @@ from adapters.hubspot.context import HubSpotProvider, build_provider
 from adapters.sandbox.control import plant
 from adapters.sandbox.server import SandboxServer
 from revpipe.errors import CredentialsRefused, RateLimited, Transient
+from revpipe.hold import LeaseOver
 
 ALL = frozenset({"deal", "change", "account", "contact"})
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -251,6 +252,67 @@ def test_what_stands_for_the_whole_chunk_is_raised(sandbox, provider):
     sandbox.world.faults.clear()
     with pytest.raises(CredentialsRefused):
         fetch_one(refused, changed("dealstage", "presentationscheduled"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "good"),
+    [
+        ({"kind": "error", "status": 503}, "*/objects/contacts/batch/read", {"deal", "change", "account"}),
+        ({"kind": "error", "status": 403}, "*/objects/companies/batch/read", {"deal", "change", "contact"}),
+        ({"kind": "rate_limit", "retry_after": 3}, "*/objects/contacts/batch/read", {"deal", "change"}),
+        ({"kind": "error", "status": 503}, "*/objects/tasks/batch/read", {"change", "account", "contact"}),
+        ({"kind": "error", "status": 503}, "*/deals/contacts/batch/read", {"change", "account"}),
+        ({"kind": "error", "status": 503}, "*/owners", {"change", "account", "contact"}),
+    ],
+)
+def test_a_part_that_can_not_be_read_leaves_the_others_whole(sandbox, provider, fault, path, good):
+    sandbox.world.faults.add({"vendor": "hubspot", "path": path} | fault)
+    found = fetch_one(provider, changed("dealstage", "presentationscheduled"))
+    kind = {503: Transient, 403: CredentialsRefused}.get(fault.get("status"), RateLimited)
+    assert {name for name, part in found.items() if part.complete} == good
+    for name in ALL - good:
+        assert type(found[name].error) is kind
+        assert (found[name].value, found[name].missing) == (None, kind.code)
+    assert all(found[name].value and found[name].error is None for name in good)
+
+
+def test_a_deal_that_can_not_be_chosen_keeps_no_contact_from_its_own_signal(sandbox, provider):
+    sandbox.world.faults.add({"vendor": "hubspot", "kind": "error", "status": 503, "path": "*/contacts/deals/*"})
+    found = fetch_one(provider, signal("contact.created", fired_at=STAGED, contact_id=CONTACT))
+    assert found["contact"].value["email"] == "lee@acme.example"
+    assert [type(found[name].error) for name in ("deal", "account")] == [Transient, Transient]
+
+
+def test_one_slice_that_fails_costs_the_others_nothing(sandbox, provider):
+    add(sandbox, *(deal(str(1000 + number)) for number in range(60)))
+    fault = {"vendor": "hubspot", "kind": "error", "status": 403, "path": "*/deals/batch/read", "skip": 1, "count": 1}
+    sandbox.world.faults.add(fault)
+    signals = [signal("deal.created", fired_at=STAGED, deal_id=str(1000 + n), name=n) for n in range(60)]
+    answers = provider.fetch(signals, {one.signal_id: frozenset({"deal"}) for one in signals})
+    assert [answers[one.signal_id]["deal"].complete for one in signals] == [True] * 50 + [False] * 10
+
+
+def test_no_further_call_waits_for_a_limit_that_one_has_met(sandbox, provider, gate):
+    sandbox.world.faults.add({"vendor": "hubspot", "kind": "rate_limit", "skip": 1})
+    found = fetch_one(provider, changed("dealstage", "presentationscheduled"))
+    assert {type(part.error) for part in found.values()} == {RateLimited}
+    # The pipelines, the deal that was refused, and the owners, who are asked for apart.
+    assert gate.calls <= 3
+
+
+@pytest.mark.parametrize("late", [2, 5, 9])
+def test_work_that_is_no_longer_ours_is_given_up_as_a_whole(sandbox, late):
+    class LateGate(OpenGate):
+        """Refuses one call, the repeats within it included."""
+
+        def spend(self, vendor, kind):
+            super().spend(vendor, kind)
+            if late <= self.calls < late + 3:
+                raise LeaseOver("too late")
+
+    provider = HubSpotProvider(HubSpotClient(Settings(sandbox.url + "/hubspot"), LateGate()), now=lambda: NOW)
+    with pytest.raises(LeaseOver):
+        fetch_one(provider, changed("dealstage", "presentationscheduled"))
 
 
 def test_a_blip_is_survived(sandbox, provider):

@@ -189,14 +189,16 @@ def test_retry_after_beats_the_limit_named():
 
 
 @pytest.mark.parametrize("garbage", [b"{", b"[]", b"", b"<html></html>", json.dumps("x").encode()])
-def test_an_unreadable_answer_is_transient_and_ambiguous_only_for_a_create(garbage):
-    with ScriptedServer((200, garbage), (201, garbage)) as server:
+def test_an_unreadable_answer_is_transient_and_ambiguous_only_for_a_write(garbage):
+    with ScriptedServer((200, garbage), (201, garbage), (200, garbage)) as server:
         client = client_of(server)
         with pytest.raises(Transient) as read:
             client.read("deals", ["1"], ("dealname",))
         with pytest.raises(Transient) as made:
             client.create("tasks", {"properties": {}})
-    assert (read.value.ambiguous, made.value.ambiguous) == (False, True)
+        with pytest.raises(Transient) as changed:
+            client.update("deals", "1", {"amount": "5"})
+    assert [caught.value.ambiguous for caught in (read, made, changed)] == [False, True, True]
 
 
 def test_every_call_passes_the_gate():

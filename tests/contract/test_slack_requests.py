@@ -261,6 +261,50 @@ def test_the_search_reads_every_page_from_just_before_the_first_try(slack, actio
     assert gate.spent == [("slack", "history")] * 2
 
 
+def test_the_search_ends_some_time_after_the_last_call(slack, actions):
+    """What a busy channel said since is not read."""
+    last = TRIED + timedelta(hours=3)
+    slack.script += [page({"ts": "1.1"}, cursor="next=="), page(), page()]
+    actions.find(replace(order(), tried_at=last))
+    actions.find(order())
+    for method, path, _, sent in slack.seen:
+        check_against_spec(method, path, sent)
+    first, second, endless = (sent for *_, sent in slack.seen)
+    assert first["latest"] == second["latest"]
+    assert actions.settle.total_seconds() < float(first["latest"]) - last.timestamp() <= 300
+    assert float(first["oldest"]) < TRIED.timestamp()
+    assert "latest" not in endless
+
+
+class MeteredGate(Gate):
+    """Gives a few tokens at once and then each one only when it is asked for the second time."""
+
+    def __init__(self, tokens):
+        super().__init__()
+        self.tokens, self.refused = tokens, 0
+
+    def spend(self, vendor, kind):
+        if self.tokens == 0:
+            self.tokens, self.refused = 1, self.refused + 1
+            raise RateLimited("no token", retry_after=0.05)
+        self.tokens -= 1
+        super().spend(vendor, kind)
+
+
+def test_a_search_of_many_pages_waits_for_its_tokens_and_goes_on_where_it_stood(slack):
+    gate, wanted = MeteredGate(tokens=5), order()
+    slack.script += [page(cursor=str(number)) for number in range(1, 9)] + [page(message(wanted.key, "5.5"))]
+    assert build_actions(settings(slack), gate).find(wanted).external_id == "5.5"
+    assert [sent.get("cursor") for *_, sent in slack.seen] == [None, *map(str, range(1, 9))]
+    assert gate.refused == 4
+
+
+def test_a_post_without_a_token_is_not_waited_for(slack):
+    gate = MeteredGate(tokens=0)
+    assert type(outcome(build_actions(settings(slack), gate), order())) is RateLimited
+    assert (gate.refused, slack.seen) == (1, [])
+
+
 def test_a_history_read_to_its_end_without_the_key_means_none(slack, actions):
     wanted = order()
     slack.script.append(page(message("other"), message(wanted.key, event_type="someone_elses"), {"ts": "1.1"}))
@@ -324,7 +368,8 @@ def test_an_alert_stands_once_in_the_simulated_workspace_though_its_answer_was_c
         slack_base_url=f"{sandbox.url}/slack/api/",
     )
     actions = build_actions(place, gate)
-    wanted = replace(order(), created_at=datetime.now(UTC), first_tried_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    wanted = replace(order(), created_at=now, first_tried_at=now, tried_at=now)
     assert actions.find(wanted) is None
     sandbox.world.faults.add({"vendor": "slack", "kind": "malformed", "count": 1})
     assert outcome(actions, wanted).ambiguous

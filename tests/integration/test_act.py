@@ -7,7 +7,7 @@ import pytest
 
 from config.queues import QUEUES
 from revpipe import act, feed
-from revpipe.errors import CredentialsRefused, EffectUnknown, Permanent, RateLimited, Transient
+from revpipe.errors import CircuitOpen, CredentialsRefused, EffectUnknown, Permanent, RateLimited, Transient
 from revpipe.ports import Effect, Order
 from revpipe.services import Services
 from revpipe.work import Chunk
@@ -352,3 +352,53 @@ def test_an_action_that_kills_every_worker_is_left_to_a_person(services: Service
     rows(services, "UPDATE actions SET attempts = 8, maybe_done = true WHERE adapter = 'hubspot'")
     act.run(chunk, services)
     assert (task(services)["state"], hubspot.log) == ("unknown", [])
+
+
+def test_what_a_vendor_never_lets_through_ends_after_its_day(
+    services: Services, hubspot: FakeAdapter, clock: MovableClock
+) -> None:
+    hubspot.script = lambda _: RateLimited("429", retry_after=3600)
+    prepare(services)
+    run_act(services)
+    for _ in range(30):
+        if task(services)["state"] != "ready":
+            break
+        again(services, clock)
+    assert (task(services)["state"], task(services)["reason"]) == ("failed", "expired_waiting")
+    assert signal_row(services, "a")["disposition"] == "dead_lettered"
+
+
+@pytest.mark.parametrize(
+    "refusal", [CircuitOpen("open", circuit="hubspot:default", retry_after=5), RateLimited("no token")]
+)
+def test_a_call_that_was_never_made_leaves_no_time_of_a_try(
+    services: Services, hubspot: FakeAdapter, clock: MovableClock, refusal: Transient
+) -> None:
+    hubspot.script = fails_once(refusal)
+    prepare(services)
+    run_act(services)
+    assert (task(services)["tried_at"], task(services)["first_tried_at"]) == (None, None)
+    assert (task(services)["maybe_done"], task(services)["attempts"]) == (False, 0)
+
+
+def test_an_action_that_opens_its_circuit_again_and_again_is_buried_and_one_that_waits_for_it_is_not(
+    services: Services, hubspot: FakeAdapter, clock: MovableClock
+) -> None:
+    def refused(_: Order) -> Exception:
+        error = CredentialsRefused("403")
+        error.circuit, error.opened = "hubspot:default", opens
+        return error
+
+    hubspot.script = refused
+    prepare(services)
+    opens = False
+    run_act(services)
+    for _ in range(QUEUES["execute.hubspot.standard"].attempts + 2):
+        again(services, clock)
+    assert (task(services)["state"], task(services)["attempts"]) == ("ready", 0)
+    opens = True
+    while task(services)["state"] == "ready":
+        again(services, clock)
+    assert (task(services)["state"], task(services)["reason"]) == ("failed", "credentials_refused")
+    letter = one(services, "SELECT attempts FROM dead_letters")
+    assert letter["attempts"] == QUEUES["execute.hubspot.standard"].attempts

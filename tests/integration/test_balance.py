@@ -91,7 +91,7 @@ def test_a_changed_and_a_reopened_end_are_taken_back(services: Services) -> None
     tallies.fold(services.engine)
     now = services.clock.now()
     with transaction(services.engine) as tx:
-        assert reopen(tx, signal_id("a"), stage="enrich", due=now, now=now)
+        assert reopen(tx, signal_id("a"), stage="enrich", due=now)
     found = look(services)
     assert (found.holds, found.accepted, found.dispositions, found.open) == (True, 2, {"suppressed": 1}, 1)
 

@@ -163,7 +163,7 @@ def test_an_ended_signal_goes_back_to_work_as_if_it_had_never_been_tried(
     rows(services, "UPDATE signals SET attempts = 7, deaths = 2, waits_for = 'crm', lease_until = :at", at=at)
     with transaction(services.engine) as tx:
         dispositions.finish(tx, [signal_id("a")], "dead_lettered", "exhausted", at)
-        assert dispositions.reopen(tx, signal_id("a"), stage=stage, due=at + timedelta(minutes=1), now=at)
+        assert dispositions.reopen(tx, signal_id("a"), stage=stage, due=at + timedelta(minutes=1))
     row = signal_row(services, "a")
     assert (row["state"], row["stage"], row["queue"], row["due_at"]) == (
         state,
@@ -182,7 +182,7 @@ def test_a_signal_that_is_under_way_or_not_there_is_not_put_back(services: Servi
     now = clock.now()
     with transaction(services.engine) as tx:
         for name in ("a", "nobody"):
-            assert not dispositions.reopen(tx, signal_id(name), stage="decide", due=now, now=now)
+            assert not dispositions.reopen(tx, signal_id(name), stage="decide", due=now)
             assert not dispositions.reopen_waiting(tx, signal_id(name), now)
     assert signal_row(services, "a") == before
 

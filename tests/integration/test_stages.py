@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from config.queues import QUEUES
 from revpipe import enrich, feed, stage
@@ -352,3 +353,40 @@ def until_renewed(services: Services, end: object) -> None:
     while signal_row(services, "a")["lease_until"] <= end:
         assert time.monotonic() < deadline, "the lease was not renewed"
         time.sleep(0.02)
+
+
+def test_a_database_that_fails_in_the_middle_speaks_against_no_row(
+    services: Services, provider: FakeProvider, clock: MovableClock
+) -> None:
+    """Its worker lives on, so it gives the rows back instead of letting their lease run out."""
+    put(services, call("a"), call("b", "d2"))
+    complete = provider.fetch
+
+    def broken(signals, wanted):  # type: ignore[no-untyped-def]
+        raise OperationalError("SELECT 1", None, Exception("gone"))
+
+    provider.fetch = broken  # type: ignore[method-assign]
+    with pytest.raises(OperationalError):
+        run_stage(services, "enrich")
+    row = signal_row(services, "a")
+    assert (row["claim_id"], row["queue"], row["deaths"], row["attempts"]) == (None, "enrich.standard", 0, 1)
+    provider.fetch = complete  # type: ignore[method-assign]
+    clock.move(seconds=5)
+    assert feed.offer(services, ["enrich.standard"]) == 2
+    run_stage(services, "enrich")
+    assert signal_row(services, "a")["state"] == "enriched"
+
+
+@pytest.mark.parametrize(("part", "state"), [("deal", "received"), ("contact", "enriched")])
+def test_a_part_that_can_not_be_read_now_is_waited_for_only_where_it_is_required(
+    services: Services, provider: FakeProvider, part: str, state: str
+) -> None:
+    put(services, call("a"))
+    read = {name: Part(name, "crm", services.clock.now(), {"id": "7"}) for name in ("deal", "account", "contact")}
+    down = Transient("503")
+    read[part] = Part(part, "crm", services.clock.now(), None, complete=False, missing=down.code, error=down)
+    provider.script[signal_id("a")] = read
+    run_stage(services, "enrich")
+    assert signal_row(services, "a")["state"] == state
+    kept = rows(services, "SELECT parts -> 'contact' ->> 'complete' AS whole FROM contexts")
+    assert kept == ([{"whole": "false"}] if state == "enriched" else [])
