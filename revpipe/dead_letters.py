@@ -70,7 +70,8 @@ def bury(tx: Connection, letters: Sequence[Letter], now: datetime) -> None:
             text(
                 "INSERT INTO dead_letters (letter_id, letter_key, stage, source, queue, reason, error, traceback,"
                 " signal_id, action_id, delivery_id, correlation_id, message, attempts, worker, state, first_at,"
-                " last_at, detail) VALUES (:letter_id, :key, :stage, :source, :queue, :reason, :error, :traceback,"
+                " last_at, detail) VALUES (:letter_id, :key, :stage, coalesce(:source,"
+                " (SELECT source FROM signals WHERE signal_id = :signal_id)), :queue, :reason, :error, :traceback,"
                 " :signal_id, :action_id, :delivery_id, :correlation_id, :message, :attempts, :worker, 'open',"
                 " :first_at, :now, :detail) ON CONFLICT (letter_key) DO UPDATE SET times = dead_letters.times + 1,"
                 " last_at = excluded.last_at, error = excluded.error, traceback = excluded.traceback,"

@@ -64,7 +64,7 @@ def of_letter(tx: Connection, letter_id: uuid.UUID, *, lock: bool = False) -> Fo
     if letter["stage"] == "ingest":
         return told
     if letter["signal_id"] is None:
-        why = "it is a bare message, of no signal: the rows that it named were sent again by the sweep; discard it"
+        why = "it is a bare message, of no signal: rows that it named, if any, were sent again by the sweep; discard it"
         return replace(told, refusal=why)
     if letter["action_id"] is None:
         return replace(of_signal(tx, letter["signal_id"], letter["stage"], lock=lock), letter_id=letter_id)

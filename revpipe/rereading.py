@@ -16,6 +16,8 @@ from revpipe.reopening import Command
 from revpipe.services import Services
 
 WORKED_FOR: Final = timedelta(hours=24)
+FOREIGN: Final = "foreign_account"
+"""The reason for refusing an event of an account that is not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class Reread:
 
 def reread(tx: Connection, letter: Mapping[str, Any], services: Services, command: Command) -> Reread:
     """Make signals of an open ingest letter that the caller holds, or bury it again with today's reason."""
+    if letter["reason"] == FOREIGN and not services.settings.hubspot_portal_id:
+        # Here nobody could tell whose event it is; the web process that refused it could.
+        return Reread(still="HUBSPOT_PORTAL_ID is not set here; replay it where the web process's settings are")
     source = services.sources[letter["source"]]
     delivery = _delivery(tx, letter)
     refused: Refused | None = None

@@ -33,7 +33,7 @@ def unknown(json_: bool) -> None:
 
 @actions.command()
 @click.argument("action_id", type=click.UUID)
-@click.option("--happened/--not-happened", required=True, default=None, help="What you saw at the vendor.")
+@click.option("--happened/--not-happened", required=True, help="What you saw at the vendor.")
 @click.option("--actor", default=audit.user_here, help="Who looked; by default the user of this machine.")
 def settle(action_id: uuid.UUID, happened: bool, actor: str) -> None:
     """End the doubt about one action: it is done, or it is cancelled and its rule may plan it again."""

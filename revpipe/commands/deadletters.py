@@ -1,9 +1,9 @@
 """`revpipe deadletters`: work that will not succeed by itself."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -21,6 +21,7 @@ from revpipe.story.words import clock
 from revpipe.terminal import say
 
 Command = Callable[..., None]
+STAGES: Final = ("ingest", "enrich", "decide", "execute", "act", "message")
 
 
 def filters(command: Command) -> Command:
@@ -31,7 +32,7 @@ def filters(command: Command) -> Command:
         click.option("--since", type=MOMENT, help="Last buried from then on: 2026-03-05T09:00 (UTC), or 4h ago."),
         click.option("--source", help="Only from this source."),
         click.option("--reason", help="Only with this reason."),
-        click.option("--stage", help="Only of this stage: ingest, enrich, decide, execute, act or message."),
+        click.option("--stage", type=click.Choice(STAGES), help="Only of this stage."),
     ):
         command = option(command)
     return command
@@ -57,12 +58,7 @@ def list_(state: str, limit: int, after: str | None, json_: bool, **wanted: Any)
         as_json(rows)
         return
     for row in rows:
-        times = f" ({row['times']} times)" if row["times"] > 1 else ""
-        closed = "" if row["state"] == "open" else f" [{row['state']}]"
-        say(
-            f"{row['letter_id']}  {clock(row['last_at'])}  {row['stage']:<8} {row['source'] or '-':<8}"
-            f" {row['reason']}{times}{closed}: {row['error'].splitlines()[0][:100]}"
-        )
+        say(_line(row))
     if len(rows) == limit:
         say(f"more: add --after {rows[-1]['last_at'].astimezone(UTC).isoformat()},{rows[-1]['letter_id']}")
     if not rows:
@@ -144,7 +140,7 @@ def discard(
     with ledger() as services:
         chosen = _chosen(services, ids, which, limit)
         if not json_:
-            _say_chosen(chosen)
+            _say_chosen(services, chosen)
         if dry_run:
             if json_:
                 as_json({"would_discard": chosen})
@@ -156,6 +152,8 @@ def discard(
         as_json({"discarded": closed, "audit_id": audit_id})
     else:
         say(f"{len(closed)} discarded, {len(chosen) - len(closed)} were not open; audit {audit_id}")
+    if len(closed) < len(chosen):
+        raise click.exceptions.Exit(1)
 
 
 def _which(ids: Sequence[uuid.UUID], wanted: dict[str, Any], *, all_: bool, sure: bool, json_: bool) -> Filter:
@@ -176,9 +174,21 @@ def _chosen(services: Services, ids: Sequence[uuid.UUID], which: Filter, limit: 
         return dead_letters.chosen(tx, which, limit)
 
 
-def _say_chosen(ids: Sequence[uuid.UUID]) -> None:
-    for one in ids[: replaying.SHOWN]:
-        say(str(one))
+def _line(row: Mapping[str, Any]) -> str:
+    times = f" ({row['times']} times)" if row["times"] > 1 else ""
+    closed = "" if row["state"] == "open" else f" [{row['state']}]"
+    return (
+        f"{row['letter_id']}  {clock(row['last_at'])}  {row['stage']:<8} {row['source'] or '-':<8}"
+        f" {row['reason']}{times}{closed}: {row['error'].splitlines()[0][:100]}"
+    )
+
+
+def _say_chosen(services: Services, ids: Sequence[uuid.UUID]) -> None:
+    """What is about to be closed for good, each as the list shows it."""
+    with transaction(services.engine) as tx:
+        found = [(one, dead_letters.show(tx, one)) for one in ids[: replaying.SHOWN]]
+    for one, letter in found:
+        say(_line(letter) if letter else f"{one}  there is no such dead letter")
     if len(ids) > replaying.SHOWN:
         say(f"… and {len(ids) - replaying.SHOWN} more")
 

@@ -9,7 +9,8 @@ from revpipe import parked, queries
 from revpipe.circuits import CLOSED
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
-from revpipe.errors import Transient
+from revpipe.errors import CredentialsRefused, Transient
+from revpipe.gate import CREDENTIALS
 from revpipe.ports import CircuitState
 from revpipe.services import Services
 from revpipe.story.words import span
@@ -44,8 +45,17 @@ def queues(json_: bool) -> None:
             since = "" if one["since_s"] is None else span(one["since_s"])
             say(
                 f"{one['name']:<28}{one['state'].replace('_', ' '):>10}{since:>14}{one['failures']:>10}"
-                f"{one['waiting']:>9}  {(one['code'] or '').replace('_', ' ')}"
+                f"{one['waiting']:>9}  {_why(one)}"
             )
+
+
+def _why(circuit: dict[str, Any]) -> str:
+    """The vendor's trouble, what to mend, and when it is asked again."""
+    code = (circuit["code"] or "").replace("_", " ")
+    vendor = circuit["name"].partition(":")[0]
+    mend = f", mend {CREDENTIALS.get(vendor, 'them')}" if circuit["code"] == CredentialsRefused.code else ""
+    again = f"; asked again in {span(circuit['again_in_s'])}" if circuit["again_in_s"] else ""
+    return f"{code}{mend}{again}"
 
 
 def _circuits(services: Services, waiting: dict[str, int]) -> list[dict[str, Any]] | None:

@@ -96,6 +96,8 @@ def period(
     """Replay the signals that were received in a period, the oldest first."""
     if json_ and not (yes or dry_run):
         raise click.UsageError(replaying.ASKS_NOT)
+    if until is not None and since >= until:
+        raise click.UsageError("--since must lie before --until")
     wanted = Period(since, until or datetime.now(UTC), source, event, disposition)
     with ledger() as services:
         with transaction(services.engine) as tx:

@@ -13,6 +13,7 @@ from revpipe.forecasts import Forecast
 from revpipe.replays import Report
 from revpipe.terminal import say
 
+_NO_SIGNAL: Final = {"ingest": "an event that was no signal yet", "message": "a bare message"}
 SHOWN: Final = 50
 """How many forecasts a person is shown one by one; the sum counts all, and --json has all."""
 ASKS_NOT: Final = "--json does not ask: add --yes, or --dry-run to only see"
@@ -60,7 +61,7 @@ def show(told: Iterable[Forecast], *, quiet: bool) -> list[Forecast]:
 def lines(told: Forecast) -> list[str]:
     """One forecast for people."""
     name = f"letter {told.letter_id} · " if told.letter_id else ""
-    head = name + (f"signal {told.signal_id}" if told.signal_id else "an event that was no signal yet")
+    head = name + (f"signal {told.signal_id}" if told.signal_id else _NO_SIGNAL.get(told.stage or "", "unknown"))
     if told.refusal:
         return [f"{head} · nothing to do: {told.refusal}" if told.over else f"{head} · not replayed: {told.refusal}"]
     if told.stage == "ingest":
@@ -69,7 +70,8 @@ def lines(told: Forecast) -> list[str]:
     if not told.anew:
         return [f"{head} · from {told.stage}", *actions]
     done = [f"    {action(one)}" for one in told.actions if one.verdict == forecasts.DONE]
-    said = "decided anew; these were done already and stay:" if done else "decided anew; no action was done before"
+    before = "these were done already and stay:" if done else "no action was done before"
+    said = f"decided anew, what will run is not known yet; {before}"
     return [f"{head} · from {told.stage}", f"    {said}", *done]
 
 
@@ -102,6 +104,7 @@ def report(told: Sequence[Forecast], done: Report, rate: float, *, json_: bool) 
             for one in done.results
         ]
         as_json({"forecasts": [plain(one) for one in told], "results": results, "audit_id": done.audit_id})
+        _exit(done)
         return
     for one in done.results:
         if one.outcome == "still_bad":
@@ -111,6 +114,13 @@ def report(told: Sequence[Forecast], done: Report, rate: float, *, json_: bool) 
     seconds = max(0, counts.get("replayed", 0) - 1) / rate
     spread = f", spread over {seconds:.0f} s" if seconds >= 1 else ""
     say(f"{', '.join(words) or 'nothing to do'}{spread}; audit {done.audit_id}")
+    _exit(done)
+
+
+def _exit(done: Report) -> None:
+    """Exit code 1 when something that was asked for could not be done; what was done before is no failure."""
+    if any(one.outcome in ("refused", "still_bad") and not one.forecast.over for one in done.results):
+        raise click.exceptions.Exit(1)
 
 
 def plain(told: Forecast) -> Mapping[str, Any]:
