@@ -126,14 +126,16 @@ def _longest_untried(tx: Connection, name: str) -> Table | None:
     found = [
         tx.execute(
             text(
-                f"SELECT tried_at FROM {table.name} WHERE waits_for = :name AND queue IS NOT NULL"  # noqa: S608
-                f" AND sent_at IS NULL ORDER BY tried_at NULLS FIRST LIMIT 1"
+                f"SELECT tried_at, {oldest} AS since FROM {table.name} WHERE waits_for = :name"  # noqa: S608
+                f" AND queue IS NOT NULL AND sent_at IS NULL ORDER BY tried_at NULLS FIRST, {oldest} LIMIT 1"
             ),
             {"name": name},
         ).one_or_none()
-        for table in OLDEST_BY
+        for table, oldest in OLDEST_BY.items()
     ]
-    times = [(row.tried_at is not None, row.tried_at, at) for at, row in enumerate(found) if row is not None]
+    times = [
+        (row.tried_at is not None, row.tried_at or row.since, at) for at, row in enumerate(found) if row is not None
+    ]
     return list(OLDEST_BY)[min(times)[2]] if times else None
 
 

@@ -171,7 +171,7 @@ def test_an_ended_signal_goes_back_to_work_as_if_it_had_never_been_tried(
         f"{stage}.high",
         at + timedelta(minutes=1),
     )
-    assert (row["attempts"], row["deaths"], row["expires_at"]) == (0, 0, at + timedelta(hours=24))
+    assert (row["attempts"], row["deaths"], row["expires_at"]) == (0, 0, at + timedelta(hours=24, minutes=1))
     cleared = ("disposition", "reason", "done_at", "tried_at", "sent_at", "claim_id", "lease_until", "waits_for")
     assert {row[name] for name in cleared} == {None}
 

@@ -133,13 +133,13 @@ def test_it_goes_on_once_the_circuit_is_closed_and_ends_as_ever(
     assert "parked" in trail_of(services, "a")
     assert trail_of(services, "a").count("resumed") == 1
     told = one(services, "SELECT detail FROM trail WHERE what = 'resumed'")["detail"]
-    assert told == {"waits_for": NAME, "waited_s": 90}
+    assert told == {"waits_for": NAME}, "it was refused by the circuit, and never tried"
     assert one(services, "SELECT complete FROM contexts")["complete"]
     assert one(services, "SELECT count(*) AS n FROM dead_letters")["n"] == 0
     with transaction(services.engine) as tx:
         story = "\n".join(view.lines(queries.story(tx, signal_id("a"))))
     assert "waits for crm, tried in 10 min at the latest" in story
-    assert "crm answers again, last tried 1 min 30 s ago" in story
+    assert "crm answers again" in story
 
 
 def test_the_oldest_windows_go_first_and_no_more_than_a_few_at_once(
@@ -191,7 +191,7 @@ def test_when_the_period_is_over_one_row_at_a_time_goes_as_the_probe_and_not_alw
         provider.down.circuit = NAME
         vendor.goes_down()
         run_stage(services, "enrich")
-    assert probes == ["a", "b", "a"]
+    assert probes == ["b", "a", "b"], "of those never tried the oldest window goes first"
     assert {signal_row(services, name)["attempts"] for name in "ab"} == {0}
 
 
@@ -207,6 +207,7 @@ def test_an_action_is_the_probe_if_it_was_not_tried_for_longest(
     assert not action["maybe_done"]
     clock.move(seconds=1)
     down(call("b", deal="d2"))
+    rows(services, "UPDATE actions SET created_at = created_at - interval '1 hour'")
     vendor.may_be_probed()
     assert parked.drain(services) == {NAME: 1}
     assert one(services, "SELECT waits_for FROM actions WHERE adapter = 'hubspot'")["waits_for"] is None
