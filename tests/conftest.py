@@ -47,3 +47,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _forbidden(config: pytest.Config) -> list[str]:
     return config.stash[_SKIPPED] if os.environ.get("CI") == "true" else []
+
+
+SLOW_FIRST = ("test_crash_points.py", "tests/e2e", "tests/integration")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what mostly waits, so that no process is left with it at the end while the others are through."""
+    items.sort(key=lambda item: next((at for at, word in enumerate(SLOW_FIRST) if word in str(item.path)), 9))
