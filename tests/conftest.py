@@ -49,9 +49,9 @@ def _forbidden(config: pytest.Config) -> list[str]:
     return config.stash[_SKIPPED] if os.environ.get("CI") == "true" else []
 
 
-SLOW_FIRST = ("test_crash_points.py", "tests/e2e", "tests/integration")
+LONGEST = "test_crash_points.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what mostly waits, so that no process is left with it at the end while the others are through."""
-    items.sort(key=lambda item: next((at for at, word in enumerate(SLOW_FIRST) if word in str(item.path)), 9))
+    """Begin with what takes longest, so that no process is left with it when the others are through."""
+    items.sort(key=lambda item: item.path.name != LONGEST)

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,9 +76,11 @@ def test_what_wakes_up_late_sends_nothing(split: Split, folders: Path) -> None:
         until(lambda: _ready(url), "the web process")
         assert Doorstep(url, vendors).hubspot(vendors.edit(deal, amount="9800")).status == 202
         split.ledger.action_in(deal, "create_task", "ready")
-        with process(settings, folders / "freezing.log", "worker", "-c", "1", "execute.hubspot") as freezing:
-            freezing.says("worker_ready")
+        with ExitStack() as stack:
             with _no_tokens(split):
+                log_of_it = folders / "freezing.log"
+                command = ("worker", "-c", "1", "execute.hubspot")
+                freezing = stack.enter_context(process(settings, log_of_it, *command))
                 until(lambda: _about_to_call(split, deal), "an action whose call waits for its rate")
                 freezing.popen.send_signal(signal.SIGSTOP)
             with process(settings, log, "worker", "-c", "1", "execute.hubspot"):

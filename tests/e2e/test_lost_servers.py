@@ -68,6 +68,7 @@ def linked(vendors: Vendors, folders: Path) -> Iterator[Linked]:
     url = f"http://127.0.0.1:{port}"
     direct = make_url(split.ledger.database_url)
     with ExitStack() as stack:
+        stack.callback(split.ledger.close)
         broker = stack.enter_context(Proxy(Path(urlsplit(split.ledger.redis_url).path)))
         database = stack.enter_context(Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432"))
         by_link = direct.difference_update_query(["host", "port"]).set(host="127.0.0.1", port=database.port)
@@ -88,9 +89,15 @@ def linked(vendors: Vendors, folders: Path) -> Iterator[Linked]:
             log = folders / f"links-{name}.log"
             made.processes[name] = stack.enter_context(process(settings, log, *words))
         made.processes["worker"].says("worker_ready")
-        until(lambda: wire.send("GET", f"{url}/readyz").json()["keeper"] == "ok", "the keeper's first round")
+        until(lambda: _fed(url), "the web process and the keeper's first round")
         yield made
-    split.ledger.close()
+
+
+def _fed(url: str) -> bool:
+    try:
+        return bool(wire.send("GET", f"{url}/readyz").json()["keeper"] == "ok")
+    except OSError:
+        return False
 
 
 @pytest.mark.timeout(240)
