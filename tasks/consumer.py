@@ -43,7 +43,7 @@ class ParkingConsumer(FairConsumer):
         """
         try:
             super().on_connection_error_after_connected(exc)
-        except AttributeError as error:
+        except (AttributeError, *self.connection_errors) as error:
             log.warning("connection_given_up", error=str(error))
 
     def create_task_handler(self, promise: Any = promise) -> Callable[[Message], Any]:

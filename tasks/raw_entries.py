@@ -38,6 +38,14 @@ class LookingChannel(Channel):
     from_transport_options = (*Channel.from_transport_options, "parking")  # type: ignore[assignment]
     parking: Any = None
 
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        # kombu (5.7) fails here with an AttributeError, which ends the worker, when a task that began before the
+        # connection broke is acknowledged after a new one was made. As an error of the connection it is only noted.
+        if self.connection is None or self.connection.client is None:
+            message = "the connection over which the message came has been given up"
+            raise redis.ConnectionError(message)
+        return super()._connparams(asynchronous=asynchronous)
+
     def _get_client(self) -> Any:
         return partial(LookingRedis, keep=self._is_message)
 

@@ -46,6 +46,7 @@ class Linked:
         control.fault("hubspot", "latency", path="*tasks*", method="POST", seconds=3)
         assert self.post(events).status == 202
         deal = str(events[0]["objectId"])
+        self.all_live()
         until(lambda: [one for one in self.split.ledger.actions_of([deal]) if one["maybe_done"]], "a call under way")
         yield
         control.heal()
@@ -56,6 +57,10 @@ class Linked:
         assert {row["disposition"] for row in ended} == {"acted"}
         done = self.split.vendors.done("tasks.create", deals)
         assert len(done) == len({one["marker"] for one in done}) == len(deals)
+        self.all_live()
+
+    def all_live(self) -> None:
+        """Check that no trouble has ended a process."""
         assert [name for name, one in self.processes.items() if one.popen.poll() is not None] == []
 
 
