@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import click
 import pytest
 from project_files import ROOT
 from sqlalchemy import QueuePool
@@ -40,7 +41,9 @@ class Use:
 
 def default(command: str, option: str) -> int:
     """The default of a command's option, as the Procfile leaves it."""
-    value = next(one.default for one in cli.commands[command].params if one.name == option)
+    known = cli.get_command(click.Context(cli), command)
+    assert known is not None
+    value = next(one.default for one in known.params if one.name == option)
     assert isinstance(value, int)
     return value
 

@@ -23,7 +23,8 @@ def parsed(line: str) -> tuple[str, click.Context]:
     matched = COMMAND.fullmatch(line)
     assert matched, f"must be `exec python -m revpipe COMMAND`: {line}"
     name, arguments = matched.group(1), matched.group(2).split()
-    command = cli.commands[name]
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None, f"there is no revpipe {name}"
     return name, command.make_context(name, arguments)
 
 
@@ -71,7 +72,9 @@ def test_urgent_work_has_slots_that_take_nothing_else(process: str) -> None:
 
 def test_up_works_every_queue_and_keeps_urgent_slots_too() -> None:
     workers = [arguments[2:] for name, arguments in formation._commands(1, None) if name.startswith("worker")]
-    chosen = [set(select(cli.commands["worker"].make_context("worker", list(one)).params["queues"])) for one in workers]
+    worker = cli.get_command(click.Context(cli), "worker")
+    assert worker is not None
+    chosen = [set(select(worker.make_context("worker", list(one)).params["queues"])) for one in workers]
     assert set().union(*chosen) == set(QUEUES)
     assert any({QUEUES[queue].priority for queue in one} == set(URGENT) for one in chosen)
     assert {queue.priority for queue in QUEUES.values()} == {*PRIORITIES, QUARANTINE}

@@ -3,6 +3,7 @@
 import json
 import re
 
+import click
 import pytest
 import settings_docs
 from project_files import ROOT
@@ -28,7 +29,7 @@ def test_commands_that_a_page_names_exist(page: str) -> None:
     named = set(re.findall(r"(?:^|[`/ ])revpipe ([a-z]+)(?: ([a-z]+))?", "\n".join(_code(text)), re.MULTILINE))
     assert named, "the page shows no command"
     for name, follows in named:
-        command = cli.commands.get(name)
+        command = cli.get_command(click.Context(cli), name)
         assert command is not None, f"{page}: there is no `revpipe {name}`"
         if follows and hasattr(command, "commands"):
             assert follows in command.commands, f"{page}: there is no `revpipe {name} {follows}`"
