@@ -46,7 +46,7 @@ up: setup
 	@$(BIN)/revpipe up $(UP_ARGS)
 
 test: setup
-	@$(BIN)/pytest --numprocesses=4 --dist=loadfile $(TEST_ARGS)
+	@$(BIN)/pytest --numprocesses=5 --dist=loadfile $(TEST_ARGS)
 
 # What is about Redis itself stays out: the embedded servers, the gate, the dead lists, entries pushed to a list byte by
 # byte, and sockets of Redis that are cut; so do the formation and the chaos suite, which bring a broker of their own.

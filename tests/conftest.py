@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -49,9 +50,9 @@ def _forbidden(config: pytest.Config) -> list[str]:
     return config.stash[_SKIPPED] if os.environ.get("CI") == "true" else []
 
 
-LONGEST = "test_crash_points.py"
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Who runs which file where several processes run tests."""
+    from tests.mixed_scheduling import MixedScheduling  # noqa: PLC0415 - this file is also read elsewhere, alone
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no process is left with it when the others are through."""
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    return MixedScheduling(config, log)
