@@ -77,6 +77,12 @@ def _scale(value: str) -> float:
     return factor
 
 
+def _calls(value: str) -> int:
+    if not value.strip().isdecimal() or not 10 <= int(value) <= 100_000:
+        raise ValueError("must be a whole number of calls from 10 to 100000")
+    return int(value)
+
+
 def _path(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
@@ -165,6 +171,12 @@ class Settings:
     hubspot_portal_id: str | None = _setting(
         None, _text, "the one HubSpot account served; events of another are buried", "HubSpot, account menu"
     )
+    hubspot_calls_per_10s: int = _setting(
+        190,
+        _calls,
+        "how many calls HubSpot allows in 10 seconds; about a tenth of them is left to others with the same token",
+        "your plan's limit for private apps: 100 on Free and Starter, 250 with the API add-on",
+    )
     hubspot_base_url: str = _setting("https://api.hubapi.com", _url, "HubSpot's API")
     hubspot_legacy_signatures: tuple[str, ...] = _setting(
         (), _versions, "older signature versions that are accepted when v3 is absent (v1, v2)"
@@ -193,6 +205,13 @@ class Settings:
         None, _channel, "the channel id for alerts whose rule names none", "Slack, channel details > Channel ID"
     )
     slack_base_url: str = _setting("https://slack.com/api/", lambda v: _url(v) + "/", "Slack's API")
+    import_tokens: tuple[str, ...] = _setting(
+        (),
+        _list,
+        "lets a script send files to /imports/…; several, comma-separated, while rotating",
+        "make one with: openssl rand -hex 32",
+        secret=True,
+    )
     llm_provider: str = _setting(
         "none", _text, "who decides what rules leave open: anthropic, openai, none; not read yet"
     )

@@ -15,7 +15,7 @@ from revpipe.circuits import RedisCircuits, scope_of
 from revpipe.clock import SystemClock
 from revpipe.db import make_engine
 from revpipe.errors import Misconfigured, Permanent, RevpipeError
-from revpipe.gate import LIMITS, RedisGate
+from revpipe.gate import RedisGate, limits
 from revpipe.ports import ActionAdapter, Provider, Source
 from revpipe.rules import book as rules
 from revpipe.services import Services
@@ -41,7 +41,8 @@ def for_keeper(settings: Settings) -> Services:
 def for_worker(settings: Settings, queues: Sequence[str], *, connections: int = 5) -> Services:
     """What a worker of `queues` needs and no more. Raises SettingsError for what it can't work without."""
     require(settings, *needed_settings(tuple(queues)))
-    gate = RedisGate(_gate_client(str(settings.redis)), LIMITS, scope_of(settings.database_url))
+    rates = limits(settings.hubspot_calls_per_10s)
+    gate = RedisGate(_gate_client(str(settings.redis)), rates, scope_of(settings.database_url))
     providers: list[Provider] = []
     if any(queue.startswith("enrich.") for queue in queues):
         providers = [_make(path, settings, gate) for path in registry.PROVIDERS.values()]

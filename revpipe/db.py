@@ -49,7 +49,7 @@ def make_engine(
         # An error quotes its statement; the values in it are customer data, and errors are logged and reported.
         hide_parameters=True,
         pool_recycle=300,
-        json_serializer=_to_json,
+        json_serializer=to_json,
         json_deserializer=orjson.loads,
         connect_args={
             **({"options": OPTIONS, "prepare_threshold": 5} if prepared else {"prepare_threshold": None}),
@@ -76,7 +76,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _to_json(value: Any) -> str:
+def to_json(value: Any) -> str:
+    """`value` as JSON text: ids and times in their usual form, anything else as Python writes it."""
     try:
         return orjson.dumps(value, default=str).decode()
     except TypeError:

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, text
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Connection, text
 
-from revpipe import contexts, dispositions, failures, plan_history, rule_versions, schemas, stage, trail, work
+from revpipe import bulk, contexts, dispositions, failures, plan_history, rule_versions, schemas, stage, trail, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import RevpipeError
-from revpipe.models import Action, Plan
 from revpipe.plan_history import Known, alike
 from revpipe.ports import Parts
 from revpipe.rules import vocabulary
@@ -193,12 +191,9 @@ def _store(tx: Connection, decisions: Sequence[Decision], services: Services, no
     if not decisions:
         return
     plans = sorted((_plan(one, services, now) for one in decisions), key=lambda plan: plan["plan_id"])
-    statement = upsert(Plan)
-    newer = {name: statement.excluded[name] for name in plans[0] if name not in ("plan_id", "signal_id")}
-    tx.execute(statement.on_conflict_do_update(index_elements=["plan_id"], set_=newer), plans)
-    actions = sorted((a for one in decisions for a in one.actions), key=lambda a: a["action_id"])
-    if actions:
-        tx.execute(insert(Action), actions)
+    newer = ", ".join(f"{name} = excluded.{name}" for name in plans[0] if name not in ("plan_id", "signal_id"))
+    bulk.insert(tx, "plans", plans, f"ON CONFLICT (plan_id) DO UPDATE SET {newer}")
+    bulk.insert(tx, "actions", sorted((a for one in decisions for a in one.actions), key=lambda a: a["action_id"]))
 
 
 def _plan(decision: Decision, services: Services, now: datetime) -> dict[str, Any]:

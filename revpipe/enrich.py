@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
-from revpipe import cached_parts, call_history, contexts, failures, schemas, stage, trail, work
+from revpipe import bulk, cached_parts, call_history, contexts, failures, schemas, stage, trail, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import RevpipeError, Transient
@@ -159,8 +159,7 @@ def _store(tx: Connection, signals: Mapping[uuid.UUID, Signal], made: Mapping[uu
         }
         for key in sorted(made)
     ]
-    if rows:
-        tx.execute(insert(Context), rows)
+    bulk.insert(tx, "contexts", rows)
 
 
 def _entry(row: Mapping[str, Any], parts: Parts, priority: str, held: Claim, now: datetime) -> trail.Entry:

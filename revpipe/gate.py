@@ -57,6 +57,21 @@ A kind `a:b` has a bucket of its own under limit `a`. A limit `a:*` is one bucke
 `*` one for all calls to the vendor. A call takes a token from each of its buckets, or from none.
 """
 
+HUBSPOT_PER_10S: Final = 190
+"""What LIMITS assumes that HubSpot allows: a private app of a Professional or Enterprise account."""
+
+
+def limits(hubspot_per_10s: int) -> Mapping[tuple[str, str], Rate]:
+    """LIMITS for an account of which HubSpot takes that many calls in 10 seconds (setting HUBSPOT_CALLS_PER_10S).
+
+    Of any number the same share stays unused for others with the same token. Search has a limit that no plan raises.
+    """
+    usual = LIMITS["hubspot", "default"]
+    share = hubspot_per_10s / HUBSPOT_PER_10S
+    ours = Rate(max(1, int(usual.tokens * share)), usual.per_seconds, max(1, int(usual.burst * share)))
+    return {**LIMITS, ("hubspot", "default"): ours}
+
+
 CREDENTIALS: Final[Mapping[str, str]] = {
     "hubspot": "HUBSPOT_ACCESS_TOKEN",
     "slack": "SLACK_BOT_TOKEN",

@@ -9,8 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from revpipe import dead_letters, ingest, trail
+from revpipe.arrivals import Sorted
 from revpipe.dead_letters import Letter
-from revpipe.ingest import Sorted
 from revpipe.ports import Delivery, InboundRequest, Refused, Source
 from revpipe.reopening import Command
 from revpipe.services import Services

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
+from revpipe import bulk
 from revpipe.ids import uuid7
-from revpipe.models import TrailRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Entry:
 
 def record(tx: Connection, at: datetime, entries: Iterable[Entry]) -> None:
     """Append `entries` in their order."""
+    record_all(tx, [(at, entries)])
+
+
+def record_all(tx: Connection, moments: Iterable[tuple[datetime, Iterable[Entry]]]) -> None:
+    """Append what happened at several moments, in this order."""
     rows = [
         {
             "at": at,
@@ -35,7 +40,7 @@ def record(tx: Connection, at: datetime, entries: Iterable[Entry]) -> None:
             "what": entry.what,
             "detail": dict(entry.detail),
         }
+        for at, entries in moments
         for entry in entries
     ]
-    if rows:
-        tx.execute(insert(TrailRow), rows)
+    bulk.insert(tx, "trail", rows)

@@ -53,6 +53,6 @@ def _forbidden(config: pytest.Config) -> list[str]:
 @pytest.hookimpl
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Who runs which file where several processes run tests."""
-    from tests.mixed_scheduling import MixedScheduling  # noqa: PLC0415 - this file is also read elsewhere, alone
+    from tests.mixed_scheduling import MixedScheduling  # here, for this file is also read alone
 
     return MixedScheduling(config, log)

@@ -2,6 +2,8 @@
 
 from flask import Flask
 
+from revpipe.ingest import Intake
+from revpipe.offering import Offering
 from revpipe.services import Services
 from revpipe.web import errors, front, health, metrics, webhooks
 
@@ -13,6 +15,7 @@ def create_app(services: Services) -> Flask:
     app = Flask("revpipe.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.extensions["revpipe"] = services
+    app.extensions["revpipe-intake"] = Intake(services, Offering(services).soon)
     app.register_blueprint(webhooks.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(front.blueprint)

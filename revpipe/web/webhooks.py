@@ -2,9 +2,8 @@
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from revpipe import ingest
 from revpipe.ports import InboundRequest
-from revpipe.web.current import services
+from revpipe.web.current import intake, services
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
@@ -25,7 +24,7 @@ def receive(source: str) -> tuple[Response, int]:
         body=_body(),
         received_at=services().clock.now(),
     )
-    receipt = ingest.receive(found, inbound, services())
+    receipt = intake().receive(found, inbound)
     answer = jsonify(
         delivery_id=str(receipt.delivery_id),
         accepted=receipt.accepted,

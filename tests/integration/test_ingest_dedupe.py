@@ -1,12 +1,15 @@
 """Ingestion: each event once whoever sends it how often, and each bad one in plain sight."""
 
 import json
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from revpipe import ingest
+from revpipe import arrivals, ingest
+from revpipe.db import transaction
 from revpipe.errors import SourceNotConfigured, Unauthorised
+from revpipe.ids import uuid7
 from revpipe.ports import Accepted, Delivery, InboundRequest
 from revpipe.services import Services
 from tests.integration.ledger_fixtures import (
@@ -198,3 +201,48 @@ def test_a_fault_of_ours_keeps_the_delivery(services: Services) -> None:
     assert receipt.rejected == 1
     assert one(services, "SELECT body FROM deliveries") == {"body": b"[1]"}
     assert one(services, "SELECT message, stage FROM dead_letters") == {"message": b"[1]", "stage": "ingest"}
+
+
+def test_deliveries_that_share_a_transaction_keep_their_own_receipts(services: Services) -> None:
+    put(services, call("known"))
+    bodies = [[call("a"), call("b")], [call("b"), call("c"), call("known")], [{"id": "x", "payload": {"t": "\0"}}], []]
+    found = []
+    for body in bodies:
+        delivery = Delivery(uuid7(), uuid7(), "fake", request_of(services, json.dumps(body).encode()))
+        found.append(arrivals.Arrival(delivery, ingest.normalise(FakeSource(), delivery)))
+    with transaction(services.engine) as tx:
+        receipts = arrivals.store(tx, found, services)
+    assert [(one.accepted, one.duplicates, one.rejected) for one in receipts] == [
+        (2, 0, 0),
+        (1, 2, 0),
+        (0, 0, 1),
+        (0, 0, 0),
+    ]
+    stored = {
+        row["delivery_id"]: row["accepted"] for row in rows(services, "SELECT delivery_id, accepted FROM deliveries")
+    }
+    assert [stored[one.delivery_id] for one in receipts] == [2, 1, 0, 0]
+    assert signal_row(services, "b")["delivery_id"] == receipts[0].delivery_id
+    assert trail_of(services, "b") == ["received", "duplicate"]
+    assert (
+        one(services, "SELECT sum(n) AS n FROM tallies WHERE name = 'accepted'")["n"] == count(services, "signals") == 4
+    )
+
+
+def test_requests_at_once_are_each_answered_for_their_own(services: Services) -> None:
+    intake = ingest.Intake(services, lambda queues: None)
+    receipts: dict[int, ingest.Receipt] = {}
+
+    def post(number: int) -> None:
+        body = json.dumps([call(f"n{number}"), call("shared")]).encode()
+        receipts[number] = intake.receive(FakeSource(), request_of(services, body))
+
+    threads = [Thread(target=post, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sum(one.accepted for one in receipts.values()) == count(services, "signals") == 17
+    assert sum(one.duplicates for one in receipts.values()) == 15
+    assert all(one.accepted in (1, 2) for one in receipts.values())
+    assert count(services, "deliveries") == 16

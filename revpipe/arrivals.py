@@ -1,0 +1,208 @@
+"""Deliveries and their signals into the ledger: any number of them in one transaction."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, text
+
+from config.queues import queue_for
+from revpipe import bulk, dead_letters, tallies, trail
+from revpipe.models import Delivery as DeliveryRow
+from revpipe.ports import Accepted, Delivery, Refused
+from revpipe.services import Services
+from revpipe.signals import Signal
+
+KEPT_HEADERS: Final = (
+    "content-type",
+    "user-agent",
+    "x-hubspot-request-timestamp",
+    "x-hubspot-signature-version",
+    "x-request-id",
+    "x-traceid",
+)
+"""Headers worth keeping: none that authenticates, for a stored secret is one more to lose."""
+COLUMNS: Final = tuple(Signal.__slots__)
+
+
+@dataclass(slots=True)
+class Sorted:
+    """The events of a delivery: signals by id, what can't become one, and how many came twice in it."""
+
+    accepted: dict[uuid.UUID, Accepted] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    repeated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery that was read."""
+
+    delivery: Delivery
+    found: Sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery."""
+
+    delivery_id: uuid.UUID
+    correlation_id: uuid.UUID
+    accepted: int
+    duplicates: int
+    rejected: int
+    queues: frozenset[str]
+    """Where signals of it wait now."""
+
+
+def store(tx: Connection, arrivals: Sequence[Arrival], services: Services) -> list[Receipt]:
+    """Write deliveries and what they held, and say for each what became of it.
+
+    Of a signal that several of them hold, the first brings it in, and it is a duplicate of the others.
+    """
+    first: dict[uuid.UUID, int] = {}
+    for at, arrival in enumerate(arrivals):
+        for key in arrival.found.accepted:
+            first.setdefault(key, at)
+    fresh = insert_signals(tx, services, [arrivals[first[key]].found.accepted[key] for key in sorted(first)])
+    new = [[key for key in one.found.accepted if key in fresh and first[key] == at] for at, one in enumerate(arrivals)]
+    receipts = [_receipt(arrival, ids) for arrival, ids in zip(arrivals, new, strict=True)]
+    rows = [_delivery(arrival.delivery, receipt) for arrival, receipt in zip(arrivals, receipts, strict=True)]
+    tx.execute(insert(DeliveryRow), rows)
+    for arrival in arrivals:
+        if arrival.found.refused:
+            _bury_refused(tx, arrival.delivery, arrival.found.refused)
+    trail.record_all(
+        tx,
+        [
+            (arrival.delivery.request.received_at, _entries(tx, arrival, set(ids)))
+            for arrival, ids in zip(arrivals, new, strict=True)
+        ],
+    )
+    return receipts
+
+
+def insert_signals(tx: Connection, services: Services, events: Sequence[Accepted]) -> set[uuid.UUID]:
+    """Insert those that are not there yet, count them, and return their ids.
+
+    `events` are in id order, so that two transactions with the same events never wait for each other in a ring.
+    """
+    rows = [_row(event, services) for event in events]
+    inserted = bulk.insert(tx, "signals", rows, "ON CONFLICT DO NOTHING RETURNING signal_id")
+    fresh = set(inserted.scalars()) if inserted else set()
+    came = [event for event in events if event.signal.signal_id in fresh]
+    tallies.accepted(tx, [(one.signal.received_at, "suppressed" if one.suppressed else None) for one in came])
+    return fresh
+
+
+def received(delivery: Delivery, event: Accepted) -> list[trail.Entry]:
+    """The first steps of a signal's trail."""
+    signal = event.signal
+    detail: dict[str, Any] = {
+        "delivery_id": str(delivery.delivery_id),
+        "source": delivery.source,
+        "event": signal.event,
+        "urgency": signal.urgency,
+        "lag_s": round((delivery.request.received_at - signal.fired_at).total_seconds(), 1),
+    }
+    entries = [trail.Entry("received", signal.signal_id, None, delivery.correlation_id, detail)]
+    if event.suppressed:
+        reason = {"reason": event.suppressed}
+        entries.append(trail.Entry("suppressed", signal.signal_id, None, delivery.correlation_id, reason))
+    return entries
+
+
+def _receipt(arrival: Arrival, fresh: Sequence[uuid.UUID]) -> Receipt:
+    found = arrival.found
+    waiting = [found.accepted[key] for key in fresh if not found.accepted[key].suppressed]
+    return Receipt(
+        arrival.delivery.delivery_id,
+        arrival.delivery.correlation_id,
+        accepted=len(fresh),
+        duplicates=found.repeated + len(found.accepted) - len(fresh),
+        rejected=len(found.refused),
+        queues=frozenset(queue_for("enrich", event.signal.urgency) for event in waiting),
+    )
+
+
+def _row(event: Accepted, services: Services) -> dict[str, Any]:
+    signal = event.signal
+    row = {
+        **{name: getattr(signal, name) for name in COLUMNS},
+        "payload": dict(signal.payload),
+        "priority": signal.urgency,
+        "expires_at": signal.received_at + services.needs.expires(signal),
+        "due_at": signal.received_at,
+    }
+    if event.suppressed:
+        ended = {"state": "done", "stage": None, "queue": None, "disposition": "suppressed"}
+        return {**row, **ended, "reason": event.suppressed, "done_at": signal.received_at}
+    return {
+        **row,
+        "state": "received",
+        "stage": "enrich",
+        "queue": queue_for("enrich", signal.urgency),
+        "disposition": None,
+        "reason": None,
+        "done_at": None,
+    }
+
+
+def _delivery(delivery: Delivery, receipt: Receipt) -> dict[str, Any]:
+    request = delivery.request
+    return {
+        "received_at": request.received_at,
+        "delivery_id": delivery.delivery_id,
+        "correlation_id": delivery.correlation_id,
+        "source": delivery.source,
+        "target": request.target.split("?")[0].replace("\0", "")[:500],
+        "headers": _headers(request.headers),
+        "body": request.body,
+        "accepted": receipt.accepted,
+        "duplicates": receipt.duplicates,
+        "rejected": receipt.rejected,
+    }
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    return {name: value.replace("\0", "").encode("ascii", "replace").decode()[:500] for name, value in kept.items()}
+
+
+def _bury_refused(tx: Connection, delivery: Delivery, refused: Sequence[Refused]) -> None:
+    letters = {
+        dead_letters.of_fragment(delivery.source, one.fragment): dead_letters.Letter(
+            key=dead_letters.of_fragment(delivery.source, one.fragment),
+            stage="ingest",
+            source=delivery.source,
+            reason=one.reason,
+            error=one.detail or one.reason,
+            delivery_id=delivery.delivery_id,
+            correlation_id=delivery.correlation_id,
+            message=one.fragment,
+        )
+        for one in refused
+    }
+    dead_letters.bury(tx, list(letters.values()), delivery.request.received_at)
+
+
+def _entries(tx: Connection, arrival: Arrival, fresh: set[uuid.UUID]) -> list[trail.Entry]:
+    delivery, found = arrival.delivery, arrival.found
+    entries = [entry for key in found.accepted if key in fresh for entry in received(delivery, found.accepted[key])]
+    entries += _duplicates(tx, delivery, [key for key in found.accepted if key not in fresh])
+    for one in found.refused:
+        detail = {"reason": one.reason, "stage": "ingest"}
+        entries.append(trail.Entry("refused", None, None, delivery.correlation_id, detail))
+    return entries
+
+
+def _duplicates(tx: Connection, delivery: Delivery, ids: Sequence[uuid.UUID]) -> list[trail.Entry]:
+    """A trail row on the first signal for each that came again, under that signal's correlation."""
+    if not ids:
+        return []
+    known = tx.execute(
+        text("SELECT signal_id, correlation_id FROM signals WHERE signal_id = ANY(:ids)"), {"ids": list(ids)}
+    )
+    detail = {"delivery_id": str(delivery.delivery_id)}
+    return [trail.Entry("duplicate", row.signal_id, None, row.correlation_id, detail) for row in known]
