@@ -35,9 +35,9 @@ def approve(services: Services, action_id: uuid.UUID, by: str) -> str:
     now = services.clock.now()
     with transaction(services.engine) as tx:
         action = _decide(tx, action_id, "approved", by, None, now)
-        queue = make_ready(tx, action, now)
+        queues = make_ready(tx, [action], now)
         trail.record(tx, now, [_entry("approved", action, {})])
-    feed.offer(services, [queue])
+    feed.offer(services, queues)
     return "approved"
 
 

@@ -16,7 +16,8 @@ from revpipe.db import to_json
 def insert(tx: Connection, table: str, rows: Sequence[Mapping[str, Any]], then: str = "") -> CursorResult[Any] | None:
     """Insert `rows`, all with the same keys, in their order; None if there is none.
 
-    `table` and the keys are names of ours; `then` is SQL behind the values (ON CONFLICT, RETURNING).
+    `table` (with or without an alias) and the keys are names of ours; `then` is SQL behind the values (ON CONFLICT,
+    RETURNING).
     """
     if not rows:
         return None
@@ -27,5 +28,5 @@ def insert(tx: Connection, table: str, rows: Sequence[Mapping[str, Any]], then: 
 def _statement(table: str, columns: tuple[str, ...], then: str) -> TextClause:
     names = ", ".join(columns)
     # Not the binary kind of JSON: this one is read once, from front to back.
-    source = f"json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json))"
+    source = f"json_populate_recordset(CAST(NULL AS {table.split(maxsplit=1)[0]}), CAST(:rows AS json))"
     return text(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source} {then}")  # noqa: S608

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection
 
-from revpipe.models import SignalRow
+from revpipe.db import sql
 from revpipe.ports import Part
 from revpipe.signals import Signal
 
@@ -16,6 +16,16 @@ MOST: Final = 10
 NOT_COUNTED: Final = ("test_call", "private_call")
 """Reasons why a call was suppressed that also keep it out of the history."""
 
+# Counted for each deal by itself: one with many calls must not push out those of its chunk-mates.
+_CALLS: Final = (
+    "SELECT deal_id, account_id, payload, fired_at FROM ("
+    "SELECT deal_id, account_id, payload, fired_at,"
+    " row_number() OVER (PARTITION BY deal_id, account_id ORDER BY fired_at DESC) AS rank FROM signals"
+    " WHERE event = 'call.completed' AND fired_at > :since AND (deal_id = ANY(:deals) OR account_id = ANY(:accounts))"
+    " AND (reason IS NULL OR reason <> ALL(:not_counted))"
+    ") AS ranked WHERE rank <= :most ORDER BY fired_at DESC"
+)
+
 
 def parts(tx: Connection, signals: Sequence[Signal], now: datetime) -> dict[uuid.UUID, Part]:
     """The calls of each signal's deal (else its account) in the last 90 days, newest first, at most ten."""
@@ -23,21 +33,8 @@ def parts(tx: Connection, signals: Sequence[Signal], now: datetime) -> dict[uuid
     accounts = {signal.account_id for signal in signals if signal.account_id}
     if not deals and not accounts:
         return {signal.signal_id: _part([], now) for signal in signals}
-    # Counted for each deal by itself: one with many calls must not push out those of its chunk-mates.
-    rank = func.row_number().over(
-        partition_by=(SignalRow.deal_id, SignalRow.account_id), order_by=SignalRow.fired_at.desc()
-    )
-    ranked = (
-        select(SignalRow.deal_id, SignalRow.account_id, SignalRow.payload, SignalRow.fired_at, rank.label("rank"))
-        .where(
-            SignalRow.event == "call.completed",
-            SignalRow.fired_at > now - LOOK_BACK,
-            or_(SignalRow.deal_id.in_(deals), SignalRow.account_id.in_(accounts)),
-            or_(SignalRow.reason.is_(None), SignalRow.reason.not_in(NOT_COUNTED)),
-        )
-        .subquery()
-    )
-    calls = tx.execute(select(ranked).where(ranked.c.rank <= MOST).order_by(ranked.c.fired_at.desc())).all()
+    values = {"deals": sorted(deals), "accounts": sorted(accounts), "since": now - LOOK_BACK, "most": MOST}
+    calls = tx.execute(sql(_CALLS), {**values, "not_counted": list(NOT_COUNTED)}).all()
     return {signal.signal_id: _part([row for row in calls if _concerns(row, signal)][:MOST], now) for signal in signals}
 
 

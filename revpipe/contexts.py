@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from revpipe.models import Context
+from revpipe.db import sql
 from revpipe.ports import Part, Parts
 from revpipe.schemas.upcast import to_current
 from revpipe.schemas.versions import VERSIONS
@@ -49,7 +49,8 @@ def load(stored: Mapping[str, Any], version: int) -> dict[str, Part]:
 def read(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, Part]]:
     """The stored contexts of signals, by signal id."""
     rows = tx.execute(
-        select(Context.signal_id, Context.parts, Context.schema_version).where(Context.signal_id.in_(signal_ids))
+        sql("SELECT signal_id, parts, schema_version FROM contexts WHERE signal_id = ANY(:ids)"),
+        {"ids": list(signal_ids)},
     )
     return {row.signal_id: load(row.parts, row.schema_version) for row in rows}
 

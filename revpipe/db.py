@@ -1,14 +1,19 @@
 """The ledger's engine and transactions."""
 
 import json
+import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, DateTime, Engine, MetaData, create_engine, event
+import psycopg
+from sqlalchemy import Connection, DateTime, Engine, MetaData, TextClause, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
 
 from revpipe.db_connection import ANSWER_SECONDS, BoundedConnection
@@ -21,6 +26,9 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 CONNECT_SECONDS = 5
+TRUSTED_SECONDS = 2.0
+"""How long after its last use a connection is believed to be still good."""
+_USED_AT = "revpipe_used_at"
 OPTIONS = "-c timezone=UTC -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 """No statement and no idle transaction of a frozen worker may hold its locks without end."""
 
@@ -45,7 +53,6 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,
         # An error quotes its statement; the values in it are customer data, and errors are logged and reported.
         hide_parameters=True,
         pool_recycle=300,
@@ -66,7 +73,43 @@ def make_engine(
         made.answer_seconds = answer_seconds
         return made
 
+    @event.listens_for(engine, "checkin")
+    def note(_connection: Any, record: Any) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: Any, record: Any, _proxy: Any) -> None:
+        # A question before every transaction would cost a round trip each: what was in use just now is asked only if
+        # it has something to say for itself, which between transactions is that it was closed.
+        trusted = time.monotonic() - record.info.get(_USED_AT, 0.0) < TRUSTED_SECONDS and not _speaks(connection)
+        if not trusted and not _answers(connection):
+            raise DisconnectionError
+
     return engine
+
+
+def _speaks(connection: Any) -> bool:
+    try:
+        poll = select.poll()
+        poll.register(connection.pgconn.socket, select.POLLIN | select.POLLERR | select.POLLHUP)
+        return bool(poll.poll(0))
+    except psycopg.Error:
+        return True
+
+
+def _answers(connection: Any) -> bool:
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error:
+        return False
+    return True
+
+
+@cache
+def sql(statement: str) -> TextClause:
+    """A statement of ours, read once and not each time that it is run."""
+    return text(statement)
 
 
 @contextmanager

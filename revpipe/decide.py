@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from revpipe import bulk, contexts, dispositions, failures, plan_history, rule_versions, schemas, stage, trail, work
 from revpipe.crash import crash_point
-from revpipe.db import transaction
+from revpipe.db import sql, transaction
 from revpipe.errors import RevpipeError
 from revpipe.plan_history import Known, alike
 from revpipe.ports import Parts
@@ -118,7 +118,7 @@ def _lock_subjects(tx: Connection, subjects: Sequence[str]) -> None:
     The second signal of a deal thus sees the first one's plan. The locks end with the transaction.
     """
     tx.execute(
-        text(
+        sql(
             "SELECT pg_advisory_xact_lock(key) FROM"
             " (SELECT DISTINCT hashtextextended(subject, 0) AS key FROM unnest(CAST(:subjects AS text[])) AS subject"
             " ORDER BY 1) AS keys"

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, RowMapping
 
 from revpipe import tallies, trail
+from revpipe.db import sql
 from revpipe.models.action import OPEN
 from revpipe.models.signal import DISPOSITIONS
 
@@ -40,9 +41,9 @@ def settle(tx: Connection, signal_ids: Sequence[uuid.UUID], now: datetime) -> No
     ids = sorted(set(signal_ids))
     if not ids:
         return
-    tx.execute(text("SELECT 1 FROM signals WHERE signal_id = ANY(:ids) ORDER BY signal_id FOR UPDATE"), {"ids": ids})
+    tx.execute(sql("SELECT 1 FROM signals WHERE signal_id = ANY(:ids) ORDER BY signal_id FOR UPDATE"), {"ids": ids})
     rows = tx.execute(
-        text(
+        sql(
             "SELECT s.signal_id, s.correlation_id, s.fired_at, s.disposition AS present,"
             " array_agg(a.state ORDER BY a.action_id) AS states, array_agg(a.reason ORDER BY a.action_id) AS reasons"
             " FROM signals s JOIN actions a USING (signal_id) WHERE s.signal_id = ANY(:ids)"
@@ -74,7 +75,7 @@ def finish(tx: Connection, ids: Sequence[uuid.UUID], disposition: str, reason: s
     """
     if ids:
         tx.execute(
-            text(
+            sql(
                 f"{_FORMER}, ended AS (UPDATE signals AS s SET state = 'done', stage = NULL, queue = NULL,"  # noqa: S608
                 " disposition = :disposition, reason = :reason, done_at = :now, claim_id = NULL, lease_until = NULL,"
                 " waits_for = NULL FROM mine WHERE s.signal_id = mine.signal_id)"
@@ -109,7 +110,7 @@ def reopen_waiting(tx: Connection, signal_id: uuid.UUID, now: datetime) -> bool:
 
 def _reopen(tx: Connection, signal_id: uuid.UUID, settings: str, values: Mapping[str, Any]) -> bool:
     done = tx.execute(
-        text(
+        sql(
             f"{_FORMER}, again AS (UPDATE signals AS s SET {settings}, disposition = NULL, reason = NULL,"  # noqa: S608
             " done_at = NULL, tried_at = NULL, sent_at = NULL, claim_id = NULL, lease_until = NULL, waits_for = NULL"
             " FROM mine WHERE s.signal_id = mine.signal_id AND mine.disposition IS NOT NULL)"

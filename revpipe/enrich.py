@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from revpipe import bulk, cached_parts, call_history, contexts, failures, schemas, stage, trail, work
 from revpipe.crash import crash_point
-from revpipe.db import transaction
+from revpipe.db import sql, transaction
 from revpipe.errors import RevpipeError, Transient
-from revpipe.models import Context
 from revpipe.ports import Part, Parts, Provider
 from revpipe.rules import vocabulary
 from revpipe.services import Services
@@ -36,7 +35,8 @@ def _enrich(held: Claim, services: Services) -> stage.HandOn:
         except RevpipeError as error:
             failed.append(failures.Failure(row, error))
     with transaction(services.engine) as tx:
-        stored = set(tx.scalars(select(Context.signal_id).where(Context.signal_id.in_(list(signals)))).all())
+        held_ids = {"ids": list(signals)}
+        stored = set(tx.scalars(sql("SELECT signal_id FROM contexts WHERE signal_id = ANY(:ids)"), held_ids))
     todo = [signal for key, signal in signals.items() if key not in stored]
     gathered = gather(todo, services)
     made: dict[uuid.UUID, Parts] = {}

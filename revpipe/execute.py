@@ -3,11 +3,11 @@
 import uuid
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from revpipe import approvals, dispositions, stage, trail, work
 from revpipe.crash import crash_point
-from revpipe.db import transaction
+from revpipe.db import sql, transaction
 from revpipe.releases import make_ready
 from revpipe.services import Services
 from revpipe.work import SIGNALS, Chunk, Claim
@@ -32,12 +32,14 @@ def _release(held: Claim, services: Services) -> stage.HandOn:
             for row in rows
         ]
         trail.record(tx, now, entries)
+        free = []
         for action in _planned(tx, ours):
             policy = services.policy[action["type"]]
             if policy.needs_person(action["approval"]):
                 approvals.request(tx, action, policy.expires, now)
             else:
-                handed.offers.append(make_ready(tx, action, now))
+                free.append(action)
+        handed.offers += make_ready(tx, free, now)
         work.move(tx, SIGNALS, sorted(ours), {"state": "waiting", "stage": None, "queue": None})
         # Replayed from here, a signal may have nothing left to release.
         dispositions.settle(tx, sorted(ours), now)
@@ -47,7 +49,7 @@ def _release(held: Claim, services: Services) -> stage.HandOn:
 
 def _planned(tx: Connection, signal_ids: set[uuid.UUID]) -> list[dict[str, Any]]:
     rows = tx.execute(
-        text(
+        sql(
             "SELECT action_id, signal_id, correlation_id, type, adapter, priority, approval FROM actions"
             " WHERE signal_id = ANY(:ids) AND state = 'planned' ORDER BY action_id FOR UPDATE"
         ),

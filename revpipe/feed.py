@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import text
 
 from config.queues import QUEUES, Queue, is_quarantine
 from revpipe import quarantine
 from revpipe.crash import crash_point
-from revpipe.db import transaction
+from revpipe.db import sql, transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
 from revpipe.work import ACTIONS, SIGNALS, Chunk, Table
@@ -60,7 +59,7 @@ def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
             order = quarantine.ORDER
         rows = (
             tx.execute(
-                text(
+                sql(
                     f"WITH due AS (SELECT {table.key} FROM {table.name}"  # noqa: S608
                     f" WHERE queue = :queue AND sent_at IS NULL AND due_at <= :now{which}"
                     f" ORDER BY {order}due_at, {table.key} LIMIT :most FOR UPDATE SKIP LOCKED),"

@@ -4,15 +4,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql import bindparam
+from sqlalchemy import Connection
 
 from revpipe import dead_letters, dispositions, failures, retry, trail, work
 from revpipe.crash import crash_point
-from revpipe.db import transaction
+from revpipe.db import sql, to_json, transaction
 from revpipe.errors import CircuitOpen, EffectUnknown, RateLimited, RevpipeError, Transient
 from revpipe.hold import LeaseOver
 from revpipe.ports import Effect
@@ -58,9 +56,12 @@ def record(held: Claim, found: Mapping[uuid.UUID, Outcome], services: Services) 
     with transaction(services.engine) as tx:
         ours = set(work.still_held(tx, held))
         rows = [row for row in held.rows if row["action_id"] in found and row["action_id"] in ours]
-        ended = []
+        good = [row for row in rows if isinstance(found[row["action_id"]], Effect | Found)]
+        _done(tx, good, found, held, now)
+        ended = [row["signal_id"] for row in good]
         for row in rows:
-            if _write(tx, row, found[row["action_id"]], held, now):
+            outcome = found[row["action_id"]]
+            if not isinstance(outcome, Effect | Found) and _write(tx, row, outcome, now):
                 ended.append(row["signal_id"])
         dispositions.settle(tx, ended, now)
         crash_point("act.written", rows)
@@ -85,14 +86,8 @@ def stop_exhausted(tx: Connection, rows: Sequence[Mapping[str, Any]], now: datet
     return good
 
 
-def _write(tx: Connection, row: Mapping[str, Any], outcome: Outcome, held: Claim, now: datetime) -> bool:
-    """Write one outcome; True if the action has ended."""
-    if isinstance(outcome, Effect):
-        _done(tx, row, outcome, "done", held, now)
-        return True
-    if isinstance(outcome, Found):
-        _done(tx, row, outcome.effect, "found_done", held, now)
-        return True
+def _write(tx: Connection, row: Mapping[str, Any], outcome: NotYet | StillUnsure | RevpipeError, now: datetime) -> bool:
+    """Write the outcome of an action that is not done; True if it has ended all the same."""
     if isinstance(outcome, EffectUnknown):
         _unknown(tx, row, outcome, now)
         return False
@@ -102,23 +97,34 @@ def _write(tx: Connection, row: Mapping[str, Any], outcome: Outcome, held: Claim
     return _failed(tx, row, outcome, now)
 
 
-def _done(tx: Connection, row: Mapping[str, Any], effect: Effect, what: str, held: Claim, now: datetime) -> None:
-    stored = {"external_id": effect.external_id, "url": effect.url, "detail": dict(effect.detail)}
-    tx.execute(
-        text(
-            "UPDATE actions SET state = 'done', effect = :effect, maybe_done = false, done_at = :now, queue = NULL,"
-            " reason = NULL, claim_id = NULL, lease_until = NULL WHERE action_id = :id"
-        ).bindparams(bindparam("effect", type_=JSONB)),
-        {"effect": stored, "now": now, "id": row["action_id"]},
-    )
-    detail = {
-        "type": row["type"],
-        "attempt": row["attempts"],
-        "external_id": effect.external_id,
-        **held.spent(row, now),
-        "worker": work.worker_name(),
-    }
-    trail.record(tx, now, [_entry(what, row, detail)])
+def _done(
+    tx: Connection, rows: Sequence[Mapping[str, Any]], found: Mapping[uuid.UUID, Outcome], held: Claim, now: datetime
+) -> None:
+    """End actions that had their effect, all of them in one statement."""
+    entries, effects = [], []
+    for row in rows:
+        outcome = found[row["action_id"]]
+        effect = outcome.effect if isinstance(outcome, Found) else cast(Effect, outcome)
+        stored = {"external_id": effect.external_id, "url": effect.url, "detail": dict(effect.detail)}
+        effects.append({"action_id": row["action_id"], "effect": stored})
+        detail = {
+            "type": row["type"],
+            "attempt": row["attempts"],
+            "external_id": effect.external_id,
+            **held.spent(row, now),
+            "worker": work.worker_name(),
+        }
+        entries.append(_entry("found_done" if isinstance(outcome, Found) else "done", row, detail))
+    if effects:
+        tx.execute(sql(_DONE), {"effects": to_json(effects), "now": now})
+    trail.record(tx, now, entries)
+
+
+_DONE: Final = (
+    "UPDATE actions AS a SET state = 'done', effect = d.effect, maybe_done = false, done_at = :now, queue = NULL,"
+    " reason = NULL, claim_id = NULL, lease_until = NULL"
+    " FROM json_to_recordset(CAST(:effects AS json)) AS d(action_id uuid, effect jsonb) WHERE a.action_id = d.action_id"
+)
 
 
 def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | StillUnsure, now: datetime) -> bool:
@@ -190,7 +196,7 @@ def _bury(tx: Connection, row: Mapping[str, Any], error: Exception, reason: str,
 
 def _end(tx: Connection, row: Mapping[str, Any], state: str, reason: str, done_at: datetime | None) -> None:
     tx.execute(
-        text(
+        sql(
             # What is buried has surely had no effect, so a replay may call without a look; what is unknown never.
             "UPDATE actions SET state = :state, reason = :reason, maybe_done = :unsure, done_at = :done_at,"
             " queue = NULL, claim_id = NULL, lease_until = NULL WHERE action_id = :id"

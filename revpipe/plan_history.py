@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from revpipe.db import sql
 from revpipe.models.action import OPEN
 
 LOOK_BACK: Final = timedelta(days=30)
@@ -62,7 +63,7 @@ def read(tx: Connection, subjects: Sequence[str], now: datetime) -> dict[str, Kn
         "week": now - timedelta(days=7),
     }
     rows = tx.execute(
-        text(
+        sql(
             "SELECT action_id, rule_id, type, state, subject, created_at FROM actions"
             " WHERE subject = ANY(:subjects) AND (created_at > :since OR state = ANY(:open)) ORDER BY created_at DESC"
         ),
@@ -71,7 +72,7 @@ def read(tx: Connection, subjects: Sequence[str], now: datetime) -> dict[str, Kn
     for row in rows.mappings():
         known[row["subject"]].actions.append(dict(row))
     counts = tx.execute(
-        text(
+        sql(
             "SELECT deal_id, count(*) AS found FROM signals WHERE deal_id = ANY(:deals) AND fired_at > :week"
             " GROUP BY deal_id"
         ),
@@ -88,7 +89,7 @@ def carried_out(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UU
     if not signal_ids:
         return found
     rows = tx.execute(
-        text(
+        sql(
             "SELECT signal_id, action_id, rule_id, type, state FROM actions WHERE signal_id = ANY(:ids)"
             " AND (state IN ('done', 'unknown') OR maybe_done) ORDER BY action_id"
         ),

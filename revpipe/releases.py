@@ -1,6 +1,7 @@
-"""Letting an action go to its adapter's queue."""
+"""Letting actions go to their adapters' queues."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,11 @@ from revpipe import work
 from revpipe.work import ACTIONS
 
 
-def make_ready(tx: Connection, action: Mapping[str, Any], now: datetime) -> str:
-    """Let an action be carried out as soon as its adapter's queue has room; returns that queue."""
-    queue = queue_for("execute", action["priority"], action["adapter"])
-    work.move(tx, ACTIONS, [action["action_id"]], {"state": "ready", "queue": queue, "due_at": now, "sent_at": None})
-    return queue
+def make_ready(tx: Connection, actions: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
+    """Let actions be carried out as soon as their adapters' queues have room; returns these queues."""
+    queues: dict[str, list[uuid.UUID]] = {}
+    for action in actions:
+        queues.setdefault(queue_for("execute", action["priority"], action["adapter"]), []).append(action["action_id"])
+    for queue, ids in queues.items():
+        work.move(tx, ACTIONS, ids, {"state": "ready", "queue": queue, "due_at": now, "sent_at": None})
+    return list(queues)

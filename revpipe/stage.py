@@ -10,13 +10,13 @@ from threading import Event, Thread
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from config.queues import is_quarantine, queue_for
 from revpipe import failures, feed, versions, work
 from revpipe.crash import crash_point
-from revpipe.db import transaction
+from revpipe.db import sql, transaction
 from revpipe.hold import Hold, holding
 from revpipe.services import Services
 from revpipe.work import SIGNALS, Chunk, Claim
@@ -212,7 +212,7 @@ def _passed(tx: Connection, stage: str, chunk: Chunk) -> list[uuid.UUID]:
     if stage not in AFTER:
         return []
     found = tx.execute(
-        text(
+        sql(
             "SELECT signal_id FROM signals WHERE signal_id = ANY(:ids) AND send_no = :send_no"
             " AND stage = :next AND sent_at IS NOT NULL AND claim_id IS NULL ORDER BY signal_id"
         ),

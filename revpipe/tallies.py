@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
-from revpipe.db import transaction
+from revpipe.db import sql, transaction
 
 ACCEPTED: Final = "accepted"
 RUNNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ def accepted(tx: Connection, signals: Sequence[tuple[datetime, str | None]]) -> 
             counts[hour, disposition] += 1
     if counts:
         tx.execute(
-            text("INSERT INTO tallies (hour, name, n) VALUES (:hour, :name, :n)"),
+            sql("INSERT INTO tallies (hour, name, n) VALUES (:hour, :name, :n)"),
             [{"hour": hour, "name": name, "n": n} for (hour, name), n in counts.items()],
         )
 
@@ -58,7 +58,7 @@ def fold(engine: Engine) -> int:
     folded = 0
     for _ in range(ROUNDS_AT_MOST):
         with transaction(engine) as tx:
-            some = tx.execute(text(_FOLD), {"most": FOLDED_AT_ONCE, "running": RUNNING}).scalar_one()
+            some = tx.execute(sql(_FOLD), {"most": FOLDED_AT_ONCE, "running": RUNNING}).scalar_one()
         folded += some
         if some < FOLDED_AT_ONCE:
             break
@@ -82,7 +82,7 @@ _FOLD: Final = (
 def should_be_open(tx: Connection) -> dict[datetime, int]:
     """Hour → how many of its signals should be open by the count, hours with none left out."""
     rows = tx.execute(
-        text(
+        sql(
             "SELECT hour, sum(n) AS n FROM (SELECT hour, count AS n FROM counters"
             " WHERE name = 'balance:open' AND count <> 0 UNION ALL"
             " SELECT hour, CASE name WHEN 'accepted' THEN n ELSE -n END FROM tallies) AS counts"
@@ -104,7 +104,7 @@ def by_hour(tx: Connection, since: datetime) -> dict[tuple[datetime, str], int]:
 
 def _sums(tx: Connection, prefix: str, since: datetime, until: datetime | None) -> dict[tuple[datetime, str], int]:
     rows = tx.execute(
-        text(
+        sql(
             "SELECT hour, name, sum(n) AS n FROM ("
             "SELECT hour, substr(name, length(:prefix) + 1) AS name, count AS n FROM counters"
             " WHERE hour >= :since AND (CAST(:until AS timestamptz) IS NULL OR hour <= :until)"

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from revpipe.db import sql
 from revpipe.ids import uuid7
 
 LEASE: Final = timedelta(seconds=30)
@@ -101,7 +102,7 @@ def claim(
     """
     claim_id = uuid7()
     rows = tx.execute(
-        text(
+        sql(
             f"WITH mine AS ("  # noqa: S608
             f" SELECT * FROM {table.name} WHERE {table.key} = ANY(:ids) AND {table.at_stage}"
             f" AND queue IS NOT NULL AND sent_at IS NOT NULL AND send_no = :send_no"
@@ -133,7 +134,7 @@ def renew(tx: Connection, held: Claim, now: datetime, extra: str = "") -> set[uu
     Locks in id order, as `still_held` does: the renewing thread and the work itself may meet on the same rows.
     """
     found = tx.execute(
-        text(
+        sql(
             f"WITH mine AS (SELECT {held.table.key} FROM {held.table.name}"  # noqa: S608
             f" WHERE {held.table.key} = ANY(:ids) AND claim_id = :claim ORDER BY {held.table.key} FOR UPDATE)"
             f" UPDATE {held.table.name} AS t SET lease_until = :until{extra} FROM mine"
@@ -147,7 +148,7 @@ def renew(tx: Connection, held: Claim, now: datetime, extra: str = "") -> set[uu
 def still_held(tx: Connection, held: Claim) -> list[uuid.UUID]:
     """Lock and return the ids whose claim is still ours, in id order; the others have another holder."""
     found = tx.execute(
-        text(
+        sql(
             f"SELECT {held.table.key} FROM {held.table.name}"  # noqa: S608
             f" WHERE {held.table.key} = ANY(:ids) AND claim_id = :claim ORDER BY {held.table.key} FOR UPDATE"
         ),
@@ -174,7 +175,7 @@ def _give_up(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Map
     columns = {"claim_id": None, "lease_until": None, "waits_for": None, **values}
     settings = ", ".join(f"{name} = :{name}" for name in columns)
     tx.execute(
-        text(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608
+        sql(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608
         {**columns, "ids": sorted(ids)},
     )
 

@@ -81,11 +81,12 @@ def _outcomes(orders: Sequence[Order], answer: Mapping[str, object]) -> Outcomes
     for named, fault in answers.failures(answer, TRACE):
         outcome = answers.failure_of_write(fault)
         outcomes |= {order.action_id: outcome for order in orders if order.key in named}
+    by_trace = {order.key: order for order in orders}
     for item in answers.items(answer, "results"):
-        made = answers.record(item)
-        for order in orders if made else ():
-            if item.get(TRACE) == order.key or (made and _bears(made, order)):
-                outcomes[order.action_id] = _effect(made)
+        made, traced = answers.record(item), by_trace.get(str(item.get(TRACE)))
+        if made:
+            borne = [traced] if traced else [order for order in orders if _bears(made, order)]
+            outcomes |= {order.action_id: _effect(made) for order in borne}
     lost = Transient("hubspot's answer tells nothing about this task", ambiguous=True)
     return {order.action_id: outcomes.get(order.action_id, lost) for order in orders}
 

@@ -1,9 +1,9 @@
 """Why each rule did or did not fire, as JSON of bounded size."""
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from revpipe.db import to_json
 from revpipe.rules.expressions import Term
 from revpipe.rules.template_filters import bounded
 
@@ -20,20 +20,26 @@ def explain(outcomes: Iterable[tuple[str, bool, bool, tuple[Term, ...]]]) -> lis
     those that listened, spend it first.
     """
     told = list(outcomes)
-    records: dict[int, dict[str, Any]] = {}
-    left = BUDGET
-    for place in sorted(range(len(told)), key=lambda index: (not told[index][1], not told[index][2])):
-        rule_id, fired, listened, terms = told[place]
+    details = [[_term(term) for term in terms] for _, _, _, terms in told]
+    kept = set(range(len(told))) if len(to_json(details)) <= BUDGET else _affordable(told, details)
+    records: list[dict[str, Any]] = []
+    for place, (rule_id, fired, listened, _) in enumerate(told):
         record: dict[str, Any] = {"rule": rule_id, "fired": fired, "listened": listened}
-        detail = [_term(term) for term in terms]
-        cost = len(json.dumps(detail, ensure_ascii=False))
-        if detail and cost <= left:
+        if details[place]:
+            record |= {"terms": details[place]} if place in kept else {"shortened": True}
+        records.append(record)
+    return records
+
+
+def _affordable(told: Sequence[tuple[str, bool, bool, tuple[Term, ...]]], details: Sequence[Any]) -> set[int]:
+    """The places whose terms fit the budget."""
+    kept, left = set(), BUDGET
+    for place in sorted(range(len(told)), key=lambda index: (not told[index][1], not told[index][2])):
+        cost = len(to_json(details[place]))
+        if cost <= left:
             left -= cost
-            record["terms"] = detail
-        elif detail:
-            record["shortened"] = True
-        records[place] = record
-    return [records[place] for place in range(len(told))]
+            kept.add(place)
+    return kept
 
 
 def _term(term: Term) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The ledger away, cut off or silent: an error in bounded time, and all goes on once it is back."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from revpipe.db import make_engine, transaction
+from revpipe.db import TRUSTED_SECONDS, make_engine, transaction
 from revpipe.drill.proxy import Proxy
 from revpipe.embedded.client import Lease
 
@@ -69,12 +70,14 @@ def test_a_question_fails_while_the_server_is_away_and_is_answered_afterwards(
     assert failure(engine) is None
 
 
-@pytest.mark.parametrize("mode", ["cut", "stall-old"])
+@pytest.mark.parametrize(("mode", "idle"), [("cut", 0.1), ("stall-old", TRUSTED_SECONDS)])
 def test_a_connection_that_died_unnoticed_is_replaced_without_an_error_to_anyone(
-    engine: Engine, link: Proxy, mode: str
+    engine: Engine, link: Proxy, mode: str, idle: float
 ) -> None:
+    """One that was closed shows it at once, one that fell silent when it is asked: not right after its last use."""
     assert ask(engine) == 1
     link.set(mode)
+    time.sleep(idle)
     assert failure(engine) is None
 
 
