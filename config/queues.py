@@ -48,7 +48,8 @@ class Queue:
 
 GROUP: Final = 10
 """How many rows pass quarantine together that have not yet died there."""
-_CHUNK: Final = {"immediate": 1, "high": 10, "standard": 50, "low": 100}
+_CHUNK: Final = {"immediate": 1, "high": 20, "standard": 100, "low": 100}
+"""What fits one batch call to a CRM; docs/decisions/015-chunks-and-fairness.md has the measurements."""
 
 
 def _stage_queue(stage: str, priority: str) -> Queue:

@@ -34,13 +34,14 @@ def run(chunk: Chunk, services: Services) -> None:
         asked_at, now = time.monotonic(), services.clock.now()
         held = work.claim(tx, ACTIONS, "act", chunk, now, STARTED, services.lease)
         isolated = stage.quarantines(held)
+        behind = feed.behind(held)
         held = held.only(outcomes.stop_exhausted(tx, held.rows, now))
     crash_point("act.claimed", held.rows)
     if held.rows:
         with stage.given_back(held, services), stage.renewed(held, services, asked_at) as hold:
             _carry_out(held, hold, services)
     crash_point("act.recorded", held.rows)
-    feed.offer(services, isolated)
+    feed.offer(services, [*isolated, *behind])
 
 
 def _carry_out(held: Claim, hold: Hold, services: Services) -> None:

@@ -3,8 +3,8 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import structlog
 
@@ -14,9 +14,12 @@ from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
-from revpipe.work import ACTIONS, SIGNALS, Chunk, Table
+from revpipe.work import ACTIONS, SIGNALS, Chunk, Claim, Table
 
 log = structlog.get_logger(__name__)
+
+BEHIND: Final = timedelta(seconds=0.2)
+"""A row that waits longer has others before it: who has worked it sees to it that its queue does not run dry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +56,62 @@ def offer(services: Services, queues: Iterable[str]) -> int:
 def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
     table, now = table_of(queue), services.clock.now()
     with transaction(services.engine) as tx:
-        which, most, order = "", room * queue.chunk, ""
+        due, most = _FAIR if table is SIGNALS else _OLDEST.format(which="", order=""), room * queue.chunk
         if is_quarantine(queue.name):
             which, most = quarantine.let_in(tx, table, queue, now)
-            order = quarantine.ORDER
-        rows = (
-            tx.execute(
-                sql(
-                    f"WITH due AS (SELECT {table.key} FROM {table.name}"  # noqa: S608
-                    f" WHERE queue = :queue AND sent_at IS NULL AND due_at <= :now{which}"
-                    f" ORDER BY {order}due_at, {table.key} LIMIT :most FOR UPDATE SKIP LOCKED),"
-                    f" number AS MATERIALIZED (SELECT nextval('send_numbers') AS send_no)"
-                    f" UPDATE {table.name} AS t SET sent_at = :now, send_no = number.send_no"
-                    f" FROM due, number WHERE t.{table.key} = due.{table.key}"
-                    f" RETURNING t.{table.key} AS id, t.send_no, t.sent_at, t.correlation_id, t.due_at"
-                ),
-                {"queue": queue.name, "now": now, "most": most},
-            )
-            .mappings()
-            .all()
-        )
-    ordered = sorted(rows, key=lambda row: (row["due_at"], row["id"]))
+            due = _OLDEST.format(which=which, order=quarantine.ORDER)
+        rows = tx.execute(
+            sql(
+                f"WITH {due.replace('TABLE', table.name).replace('KEY', table.key)},"  # noqa: S608
+                f" number AS MATERIALIZED (SELECT nextval('send_numbers') AS send_no)"
+                f" UPDATE {table.name} AS t SET sent_at = :now, send_no = number.send_no"
+                f" FROM due, number WHERE t.{table.key} = due.{table.key}"
+                f" RETURNING t.{table.key} AS id, t.send_no, t.sent_at, t.correlation_id, t.due_at, due.source"
+            ),
+            {"queue": queue.name, "now": now, "most": most},
+        ).all()
+    ordered = in_turn(rows)
     return [_send(queue, ordered[start : start + queue.chunk]) for start in range(0, len(ordered), queue.chunk)]
 
 
+def in_turn(rows: Iterable[Any]) -> list[Any]:
+    """The rows of each source from old to new, and the sources in turn."""
+    places: dict[str, int] = {}
+    turns = []
+    for row in sorted(rows, key=lambda row: (row.due_at, row.id)):
+        places[row.source] = places.get(row.source, 0) + 1
+        turns.append((places[row.source], row))
+    return [row for _, row in sorted(turns, key=lambda turn: turn[0])]
+
+
+_DUE: Final = "queue = :queue AND sent_at IS NULL AND due_at <= :now"
+_OLDEST: Final = (
+    "due AS (SELECT KEY, CAST('' AS text) AS source FROM TABLE"  # noqa: S608
+    f" WHERE {_DUE}{{which}} ORDER BY {{order}}due_at, KEY LIMIT :most FOR UPDATE SKIP LOCKED)"
+)
+# Each source that has anything here gets an equal share, found by one probe of the index for each: one that floods
+# delays only itself. What another source has no rows for is left to the next offer.
+_FAIR: Final = (
+    "RECURSIVE sources AS ("  # noqa: S608
+    "(SELECT source FROM signals WHERE queue = :queue AND sent_at IS NULL ORDER BY source LIMIT 1) UNION ALL"
+    " SELECT (SELECT s.source FROM signals AS s WHERE s.queue = :queue AND s.sent_at IS NULL"
+    " AND s.source > sources.source ORDER BY s.source LIMIT 1) FROM sources WHERE sources.source IS NOT NULL),"
+    " share AS (SELECT greatest(1, CAST(:most AS int) / greatest(1, count(source))) AS n FROM sources),"
+    " due AS (SELECT oldest.signal_id, sources.source FROM sources,"
+    f" LATERAL (SELECT signal_id FROM signals WHERE {_DUE} AND signals.source = sources.source"
+    " ORDER BY due_at, signal_id LIMIT (SELECT n FROM share) FOR UPDATE SKIP LOCKED) AS oldest)"
+)
+
+
 def _send(queue: Queue, rows: list[Any]) -> Send:
-    correlations = {str(row["correlation_id"]) for row in rows}
-    send_no = rows[0]["send_no"]
+    correlations = {str(row.correlation_id) for row in rows}
+    send_no = rows[0].send_no
     return Send(
         queue,
-        tuple(row["id"] for row in rows),
+        tuple(row.id for row in rows),
         send_no,
         correlations.pop() if len(correlations) == 1 else f"send-{send_no}",
-        rows[0]["sent_at"],
+        rows[0].sent_at,
     )
 
 
@@ -97,6 +123,11 @@ def _publish(services: Services, send: Send) -> bool:
         log.warning("not_sent", queue=send.queue.name, rows=len(send.ids), error=str(error))
         return False
     return True
+
+
+def behind(held: Claim) -> list[str]:
+    """The queues whose rows waited so long for this claim that more of them surely wait."""
+    return sorted({row["queue"] for row in held.rows if held.claimed_at - row["due_at"] > BEHIND})
 
 
 def table_of(queue: Queue) -> Table:

@@ -57,6 +57,7 @@ def run(
         held = work.claim(tx, SIGNALS, stage, chunk, now, lasts=services.lease)
         passed = _passed(tx, stage, chunk)
         isolated = quarantines(held)
+        behind = feed.behind(held)
         held = _readable(tx, stage, held, now)
         held = held.only(failures.bury_exhausted(tx, stage, held.rows, now))
     crash_point(f"{stage}.claimed", held.rows)
@@ -65,7 +66,7 @@ def run(
         with given_back(held, services), renewed(held, services, asked_at):
             handed = _careful(stage, held, services, do)
     crash_point(f"{stage}.recorded", held.rows)
-    feed.offer(services, [*handed.offers, *isolated])
+    feed.offer(services, [*handed.offers, *isolated, *behind])
     onward = (*handed.onward, *passed)
     return Chunk(tuple(onward), chunk.send_no) if onward else None
 

@@ -35,6 +35,13 @@ class SignalRow(WorkItem, Base):
         CheckConstraint(f"disposition IN {DISPOSITIONS!r}", name="disposition"),
         CheckConstraint("(state = 'done') = (disposition IS NOT NULL)", name="done_has_disposition"),
         Index("ix_signals_due", "queue", "due_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NULL")),
+        Index(
+            "ix_signals_turn",
+            "queue",
+            "source",
+            "due_at",
+            postgresql_where=text("queue IS NOT NULL AND sent_at IS NULL"),
+        ),
         Index("ix_signals_sent", "sent_at", postgresql_where=text("queue IS NOT NULL AND sent_at IS NOT NULL")),
         Index("ix_signals_waits", "waits_for", "queue", "fired_at", postgresql_where=text("waits_for IS NOT NULL")),
         Index("ix_signals_open", "received_at", postgresql_where=text("state <> 'done'")),

@@ -135,3 +135,46 @@ def test_a_full_next_queue_takes_rows_out_of_the_chain_but_not_out_of_sight(
     broker.empty("decide.standard")
     assert feed.offer(services, ["decide.standard"]) == 1
     assert len(sent(services, "signals", "stage = 'decide'")) == 1
+
+
+def test_a_source_that_floods_delays_only_itself(
+    services: Services, broker: BrokerControl, clock: MovableClock
+) -> None:
+    queue = QUEUES["enrich.high"]
+    room = queue.depth * queue.chunk
+    waiting(services, room + 50)
+    clock.move(seconds=1)
+    put(services, *(call(f"late{number}", f"e{number}", urgency="high") for number in range(3)))
+    unsend(services)
+    rows(services, "UPDATE signals SET source = 'quiet' WHERE due_at = :late", late=clock.now())
+    broker.flush()
+    feed.offer(services, [queue.name])
+    first = messages(broker, queue.name)[0]["ids"]
+    quiet = [str(row["signal_id"]) for row in rows(services, "SELECT signal_id FROM signals WHERE source = 'quiet'")]
+    assert set(quiet) <= set(first)
+    assert len(first) == queue.chunk
+    # What the quiet source leaves of its share is the other's with the next offer.
+    broker.flush()
+    feed.offer(services, [queue.name])
+    assert one(services, "SELECT count(*) AS n FROM signals WHERE sent_at IS NULL") == {"n": 0}
+
+
+def test_who_works_a_backlog_keeps_its_queue_filled(
+    services: Services, broker: BrokerControl, clock: MovableClock
+) -> None:
+    queue = QUEUES["enrich.immediate"]
+    waiting(services, queue.depth + 5, "immediate")
+    broker.flush()
+    feed.offer(services, [queue.name])
+    assert one(services, "SELECT count(*) AS n FROM signals WHERE sent_at IS NULL") == {"n": 5}
+    clock.move(seconds=1)
+    run_stage(services, "enrich")
+    assert one(services, "SELECT count(*) AS n FROM signals WHERE stage = 'enrich' AND sent_at IS NULL") == {"n": 0}
+
+
+def test_who_finds_no_backlog_asks_for_none(services: Services, broker: BrokerControl) -> None:
+    put(services, call("a"))
+    put(services, call("b", "d2"))
+    rows(services, "UPDATE signals SET sent_at = NULL WHERE deal_id = 'd2'")
+    run_stage(services, "enrich")
+    assert one(services, "SELECT sent_at FROM signals WHERE deal_id = 'd2'") == {"sent_at": None}
