@@ -8,6 +8,7 @@ from typing import Final
 SOURCES: Final = {
     "hubspot": "adapters.hubspot.source:build",
     "gong": "adapters.gong.source:build",
+    "bombora": "adapters.bombora.source:build",
 }
 PROVIDERS: Final = {
     "hubspot": "adapters.hubspot.context:build_provider",

@@ -8,4 +8,10 @@ BEAT: Final[dict[str, dict[str, Any]]] = {
         "schedule": 900.0,
         "options": {"queue": "maintenance", "expires": 900},
     },
+    # Every hour and not once a day: beat keeps no time over a restart, and platforms restart it every day.
+    "prune": {
+        "task": "maintenance.prune",
+        "schedule": 3600.0,
+        "options": {"queue": "maintenance", "expires": 3600},
+    },
 }

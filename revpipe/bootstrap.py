@@ -10,7 +10,7 @@ import redis
 
 from config.queues import OUTBOUND, needed_settings
 from config.settings import Settings, require
-from revpipe import action_policy, context_needs, crash, time_scale
+from revpipe import action_policy, context_needs, crash, retention, time_scale
 from revpipe.circuits import RedisCircuits, scope_of
 from revpipe.clock import SystemClock
 from revpipe.db import make_engine
@@ -30,7 +30,7 @@ GATE_CONNECTIONS: Final = 1
 
 def for_web(settings: Settings, *, connections: int = 5) -> Services:
     """What the web process needs: every source, and no vendor's token."""
-    return _services(settings, connections, sources=_sources(settings))
+    return _services(settings, connections, sources=_sources(settings), asks_circuits=True)
 
 
 def for_keeper(settings: Settings) -> Services:
@@ -57,6 +57,12 @@ def _gate_client(url: str) -> redis.Redis:
         url, max_connections=GATE_CONNECTIONS, timeout=1, socket_timeout=1, socket_connect_timeout=1
     )
     return redis.Redis.from_pool(pool)
+
+
+def _asking_client(settings: Settings, dispatcher: dispatch.CeleryDispatcher) -> redis.Redis:
+    """Where circuits are asked for: over the connection that asks the broker, if that is the same Redis."""
+    shared = getattr(dispatcher.broker, "client", None)
+    return shared if isinstance(shared, redis.Redis) and not settings.broker_url else _gate_client(str(settings.redis))
 
 
 class _NoCalls:
@@ -92,6 +98,11 @@ def load_policy() -> dict[str, action_policy.ActionPolicy]:
     return policy
 
 
+def load_retention() -> retention.Retention:
+    """How long what is over is kept, as config/ says. Raises Misconfigured with file and line of each fault."""
+    return retention.load((CONFIG / "retention.yaml").read_text(encoding="utf-8"), "config/retention.yaml")
+
+
 def _services(
     settings: Settings,
     connections: int,
@@ -105,14 +116,15 @@ def _services(
     require(settings, "database_url", "redis_url")
     crash.arm(settings.revpipe_crash_point)
     time_scale.arm(settings.revpipe_time_scale)
+    dispatcher = dispatch.connect(settings, publisher_only=not worker)
     circuits = None
     if asks_circuits:
-        circuits = RedisCircuits(_gate_client(str(settings.redis)), scope_of(settings.database_url))
+        circuits = RedisCircuits(_asking_client(settings, dispatcher), scope_of(settings.database_url))
     needs = context_needs.load((CONFIG / "sources.yaml").read_text(encoding="utf-8"), "config/sources.yaml")
     return Services(
         settings=settings,
         engine=make_engine(str(settings.database_url), pool_size=connections, prepared=settings.database_prepared),
-        dispatcher=dispatch.connect(settings, publisher_only=not worker),
+        dispatcher=dispatcher,
         clock=SystemClock(),
         rules=load_rules(settings),
         policy=load_policy(),

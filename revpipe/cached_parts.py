@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, delete
 
-from revpipe import contexts
+from revpipe import bulk, contexts
 from revpipe.context_needs import ContextNeeds
+from revpipe.db import sql
 from revpipe.models import CachedPart
 from revpipe.ports import Part
 from revpipe.signals import Signal
@@ -17,6 +17,8 @@ from revpipe.signals import Signal
 
 def key_of(signal: Signal) -> str | None:
     """What a cached part hangs on; None where only the signal itself could be the key."""
+    if signal.domain:
+        return f"domain:{signal.domain}"
     if not (signal.deal_id or signal.account_id or signal.contact_id):
         return None
     return f"{signal.deal_id or ''}|{signal.account_id or ''}|{signal.contact_id or ''}"
@@ -35,9 +37,8 @@ def recall(
     if not wanted:
         return
     rows = tx.execute(
-        select(CachedPart.part, CachedPart.key, CachedPart.value, CachedPart.fetched_at).where(
-            CachedPart.key.in_(wanted), CachedPart.expires_at > now
-        )
+        sql("SELECT part, key, value, fetched_at FROM cached_parts WHERE key = ANY(:keys) AND expires_at > :now"),
+        {"keys": wanted, "now": now},
     ).all()
     by_key: dict[str, list[Any]] = {}
     for row in rows:
@@ -49,12 +50,15 @@ def recall(
 
 
 def remember(tx: Connection, fetched: Sequence[tuple[Signal, Part]], needs: ContextNeeds) -> None:
-    """Keep what may serve other signals, for as long as config/sources.yaml says."""
+    """Keep what may serve other signals, for as long as config/sources.yaml says.
+
+    That the CRM knows no company by a domain is worth keeping too: of most that an intent file names it knows none.
+    """
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for signal, part in fetched:
         lasts = needs.cache.get(part.name)
         key = key_of(signal)
-        if lasts is None or key is None or not part.complete or part.value is None:
+        if lasts is None or key is None or not part.complete or not (part.value or signal.domain):
             continue
         rows[part.provider, part.name, key] = {
             "provider": part.provider,
@@ -64,16 +68,13 @@ def remember(tx: Connection, fetched: Sequence[tuple[Signal, Part]], needs: Cont
             "fetched_at": part.fetched_at,
             "expires_at": part.fetched_at + lasts,
         }
-    if not rows:
-        return
-    statement = insert(CachedPart).values([rows[key] for key in sorted(rows)])
-    newer = statement.excluded
-    tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["provider", "part", "key"],
-            set_={"value": newer.value, "fetched_at": newer.fetched_at, "expires_at": newer.expires_at},
-            where=CachedPart.fetched_at < newer.fetched_at,
-        )
+    # A part that was fetched later stays, whoever writes last.
+    bulk.insert(
+        tx,
+        "cached_parts AS held",
+        [rows[key] for key in sorted(rows)],
+        "ON CONFLICT (provider, part, key) DO UPDATE SET value = excluded.value, fetched_at = excluded.fetched_at,"
+        " expires_at = excluded.expires_at WHERE held.fetched_at < excluded.fetched_at",
     )
 
 

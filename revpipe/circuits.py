@@ -147,6 +147,7 @@ class RedisCircuits:
     """The circuits of one deployment. Raises redis.RedisError from `report`, Transient from the Circuits port."""
 
     def __init__(self, client: redis.Redis, scope: str = "") -> None:
+        self.client = client
         self._prefix = f"revpipe:{scope}:circuit:"
         self._names = f"revpipe:{scope}:circuits"
         self._report = client.register_script(_REPORT)

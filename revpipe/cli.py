@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from keyword import iskeyword
 from typing import Final
 
 import click
@@ -23,6 +24,9 @@ COMMANDS: Final = {
     "queues": "queues",
     "balance": "balance",
     "drill": "drill",
+    "prune": "prune",
+    "generate": "generate",
+    "import": "import_file",
     "migrate": "ledger",
     "web": "processes",
     "worker": "processes",
@@ -45,7 +49,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"revpipe.commands.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name + "_" * iskeyword(cmd_name))
         return command
 
 

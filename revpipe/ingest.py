@@ -119,7 +119,7 @@ def _keep(found: Sorted, event: Accepted) -> None:
         signal = event.signal
         payloads.check_storable(dict(signal.payload))
         payloads.check_storable([signal.event, signal.deal_id, signal.account_id, signal.contact_id])
-        schemas.dump_signal(event.signal)
+        schemas.check_signal(signal)
     except BadPayload as error:
         found.refused.append(Refused(error.reason, error.detail, repr(event.signal.payload).encode()))
     else:

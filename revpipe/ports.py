@@ -1,10 +1,10 @@
 """What the core expects of the outside: vendors, the queue, the gate and the clock, as Protocols."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from revpipe.errors import RevpipeError
 from revpipe.signals import Signal
@@ -65,6 +65,28 @@ class Source(Protocol):
 
     def normalise(self, delivery: Delivery) -> Iterable[Accepted | Refused]:
         """The events of a delivery, in order. Raises BadPayload if the body as a whole can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A piece of a file that goes in as one delivery. It can be read by itself; `rows` leaves out its heading."""
+
+    body: bytes
+    rows: int
+
+
+@runtime_checkable
+class FileSource(Source, Protocol):
+    """Turns one vendor's files into signals, a batch at a time."""
+
+    only_counted: frozenset[str]
+    """Reasons for suppressing a row that files have by the thousand: such rows are counted and make no signal."""
+
+    def target(self, options: Mapping[str, str]) -> str:
+        """The target of each of a file's deliveries, which keeps what its rows don't say. Raises BadPayload."""
+
+    def batches(self, pieces: Iterable[bytes], target: str) -> Iterator[Batch]:
+        """The file cut up for `normalise`, never whole in memory. Raises BadPayload where it can't be read on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Read-only questions of the command line, the API and the console."""
 
 import uuid
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -24,24 +24,6 @@ def latest_signals(tx: Connection, limit: int, deal_id: str | None = None) -> li
             " WHERE CAST(:deal AS text) IS NULL OR deal_id = :deal ORDER BY received_at DESC, signal_id LIMIT :limit"
         ),
         {"limit": limit, "deal": deal_id},
-    )
-    return [dict(row) for row in rows.mappings()]
-
-
-def queue_states(tx: Connection, now: datetime) -> list[dict[str, Any]]:
-    """Rows by queue and state; `oldest_s` is the age in seconds of the oldest row that is due."""
-    rows = tx.execute(
-        text(
-            "SELECT queue, count(*) FILTER (WHERE sent_at IS NULL AND due_at <= :now) AS due,"
-            " count(*) FILTER (WHERE sent_at IS NOT NULL AND claim_id IS NULL) AS sent,"
-            " count(*) FILTER (WHERE claim_id IS NOT NULL) AS claimed,"
-            " count(*) FILTER (WHERE sent_at IS NULL AND due_at > :now) AS later,"
-            " extract(epoch FROM :now - min(due_at) FILTER (WHERE sent_at IS NULL AND due_at <= :now))::float"
-            " AS oldest_s FROM (SELECT queue, due_at, sent_at, claim_id FROM signals WHERE queue IS NOT NULL"
-            " UNION ALL SELECT queue, due_at, sent_at, claim_id FROM actions WHERE queue IS NOT NULL) AS waiting"
-            " GROUP BY queue ORDER BY queue"
-        ),
-        {"now": now},
     )
     return [dict(row) for row in rows.mappings()]
 
@@ -72,32 +54,37 @@ def signals_named(tx: Connection, name: str) -> list[uuid.UUID]:
 
 def letter_named(tx: Connection, name: str) -> uuid.UUID | None:
     """The newest dead letter that an id leads to: its own, or that of its delivery or correlation."""
-    letter_id: uuid.UUID | None = tx.execute(
-        text(
-            "SELECT letter_id FROM dead_letters WHERE CAST(letter_id AS text) = :id OR CAST(delivery_id AS text) = :id"
-            " OR CAST(correlation_id AS text) = :id ORDER BY last_at DESC LIMIT 1"
-        ),
-        {"id": name.lower()},
-    ).scalar()
-    return letter_id
+    try:
+        wanted = uuid.UUID(name)
+    except ValueError:
+        return None
+    for column in ("letter_id", "delivery_id", "correlation_id"):
+        question = f"SELECT letter_id FROM dead_letters WHERE {column} = :id ORDER BY last_at DESC LIMIT 1"  # noqa: S608
+        letter_id: uuid.UUID | None = tx.execute(text(question), {"id": wanted}).scalar()
+        if letter_id:
+            return letter_id
+    return None
 
 
 def story(tx: Connection, signal_id: uuid.UUID) -> dict[str, Any]:
     """All that the ledger holds of one signal: itself, its context, plan, actions, approvals and trail."""
-    values = {"id": signal_id}
+    values: dict[str, Any] = {"id": signal_id}
 
     def rows(question: str) -> list[dict[str, Any]]:
         return [dict(row) for row in tx.execute(text(question), values).mappings()]
 
+    signal = rows("SELECT * FROM signals WHERE signal_id = :id")[0]
+    # Nothing is told of a signal before it came, but for clocks that differ: earlier months are not looked into.
+    values["since"] = signal["received_at"] - timedelta(hours=1)
     context = rows("SELECT * FROM contexts WHERE signal_id = :id")
     plan = rows("SELECT * FROM plans WHERE signal_id = :id")
     return {
-        "signal": rows("SELECT * FROM signals WHERE signal_id = :id")[0],
+        "signal": signal,
         "context": context[0] if context else None,
         "plan": plan[0] if plan else None,
         "actions": rows("SELECT * FROM actions WHERE signal_id = :id ORDER BY created_at, action_id"),
         "approvals": rows("SELECT p.* FROM approvals p JOIN actions a USING (action_id) WHERE a.signal_id = :id"),
-        "trail": rows("SELECT * FROM trail WHERE signal_id = :id ORDER BY at, trail_id"),
+        "trail": rows("SELECT * FROM trail WHERE signal_id = :id AND at >= :since ORDER BY at, trail_id"),
         "superseded": rows("SELECT * FROM superseded WHERE signal_id = :id ORDER BY at, superseded_id"),
         "dead_letters": rows(
             "SELECT letter_id, stage, reason, error, attempts, last_at, state FROM dead_letters WHERE signal_id = :id"

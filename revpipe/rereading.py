@@ -16,6 +16,8 @@ from revpipe.reopening import Command
 from revpipe.services import Services
 
 WORKED_FOR: Final = timedelta(hours=24)
+NEAR: Final = timedelta(hours=1)
+GONE: Final = "the delivery that brought it is gone (revpipe prune), so only the event's own text could be read"
 FOREIGN: Final = "foreign_account"
 """The reason for refusing an event of an account that is not served."""
 
@@ -35,7 +37,7 @@ def reread(tx: Connection, letter: Mapping[str, Any], services: Services, comman
         # Here nobody could tell whose event it is; the web process that refused it could.
         return Reread(still="HUBSPOT_PORTAL_ID is not set here; replay it where the web process's settings are")
     source = services.sources[letter["source"]]
-    delivery = _delivery(tx, letter)
+    delivery, there = _delivery(tx, letter)
     refused: Refused | None = None
     for attempt, ours in _ways(delivery, letter):
         found = ingest.normalise(source, attempt)
@@ -45,7 +47,7 @@ def reread(tx: Connection, letter: Mapping[str, Any], services: Services, comman
                 refused = one
         if found.accepted and not stays:
             return _accept(tx, letter, attempt, found, services, command)
-    return _refuse(tx, letter, refused, command)
+    return _refuse(tx, letter, refused, command, gone=not there)
 
 
 def _ways(delivery: Delivery, letter: Mapping[str, Any]) -> Iterator[tuple[Delivery, bool]]:
@@ -60,17 +62,25 @@ def _ways(delivery: Delivery, letter: Mapping[str, Any]) -> Iterator[tuple[Deliv
         yield delivery, True
 
 
-def _delivery(tx: Connection, letter: Mapping[str, Any]) -> Delivery:
-    """The delivery that brought the event; only its ids, and an empty body, once it has been pruned."""
+def _delivery(tx: Connection, letter: Mapping[str, Any]) -> tuple[Delivery, bool]:
+    """The delivery that brought the event, and whether it is there: once it has been pruned only its ids are."""
     row = tx.execute(
-        text("SELECT received_at, target, headers, body FROM deliveries WHERE delivery_id = :id"),
-        {"id": letter["delivery_id"]},
+        text(
+            "SELECT received_at, target, headers, body FROM deliveries WHERE delivery_id = :id"
+            # The letter was written with it; the time says in which month to look.
+            " AND received_at BETWEEN :since AND :until"
+        ),
+        {
+            "id": letter["delivery_id"],
+            "since": letter["first_at"] - NEAR,
+            "until": letter["first_at"] + NEAR,
+        },
     ).first()
     at: datetime = row.received_at if row else letter["first_at"]
     request = InboundRequest(
         "POST", row.target if row else "", row.headers if row else {}, bytes(row.body) if row else b"", at
     )
-    return Delivery(letter["delivery_id"], letter["correlation_id"], letter["source"], request)
+    return Delivery(letter["delivery_id"], letter["correlation_id"], letter["source"], request), row is not None
 
 
 def _accept(
@@ -98,9 +108,13 @@ def _accept(
     return Reread(tuple(fresh), queues)
 
 
-def _refuse(tx: Connection, letter: Mapping[str, Any], refused: Refused | None, command: Command) -> Reread:
+def _refuse(
+    tx: Connection, letter: Mapping[str, Any], refused: Refused | None, command: Command, *, gone: bool
+) -> Reread:
     reason = refused.reason if refused else "no_event"
     error = (refused.detail or refused.reason) if refused else "the source found no event in it"
+    if gone:
+        error += f"; {GONE}"
     again = Letter(
         key=letter["letter_key"],
         stage="ingest",
@@ -109,7 +123,7 @@ def _refuse(tx: Connection, letter: Mapping[str, Any], refused: Refused | None, 
         detail={**letter["detail"], "replayed_by": str(command.audit_id)},
     )
     dead_letters.bury(tx, [again], command.now)
-    return Reread(still=reason)
+    return Reread(still=f"{reason}; {GONE}" if gone else reason)
 
 
 def _key(source: Source, refused: Refused) -> str:

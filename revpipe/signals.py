@@ -54,6 +54,12 @@ class Signal:
         """What this signal is about, as `kind:id`: the deal, else the account, else the contact, else itself."""
         return subject_of(self.deal_id, self.account_id, self.contact_id) or f"signal:{self.signal_id}"
 
+    @property
+    def domain(self) -> str | None:
+        """The web domain that names the account of a signal which names nothing in the CRM itself, else None."""
+        domain = self.payload.get("domain")
+        return domain if isinstance(domain, str) and not (self.deal_id or self.account_id or self.contact_id) else None
+
 
 def subject_of(deal_id: str | None, account_id: str | None, contact_id: str | None) -> str | None:
     """The narrowest thing that decisions are counted by, or None if nothing is known."""

@@ -1,6 +1,6 @@
 """Accounts: HubSpot's companies, in our words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from adapters.hubspot.answers import Link, Record
@@ -15,6 +15,7 @@ PROPERTIES: Final = (
     "country",
     "hs_is_target_account",
     "hs_num_open_deals",
+    "hubspot_owner_id",
     "hs_merged_object_ids",
 )
 
@@ -32,10 +33,22 @@ def account_value(company: Record) -> dict[str, Any]:
         "country": text(told("country")),
         "is_target": flag(told("hs_is_target_account")),
         "open_deals": integer(told("hs_num_open_deals")),
+        "owner_id": text(told("hubspot_owner_id")),
     }
+
+
+def best(companies: Iterable[Record]) -> Record | None:
+    """Of companies with one domain, which HubSpot allows: the target account, else most open deals, else the oldest."""
+    return min(companies, key=_rank, default=None)
 
 
 def primary(companies: Sequence[Link]) -> str | None:
     """The company labelled Primary, else the first."""
     labelled = (link.id for link in companies if "Primary" in link.labels)
     return next(labelled, companies[0].id if companies else None)
+
+
+def _rank(company: Record) -> tuple[bool, int, int, str]:
+    told = company.properties.get
+    is_target, open_deals = flag(told("hs_is_target_account")), integer(told("hs_num_open_deals"))
+    return not is_target, -(open_deals or 0), len(company.id), company.id

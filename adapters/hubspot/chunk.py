@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from adapters.hubspot.answers import Batch, Link, Links, Record
-from adapters.hubspot.client import BATCH, BATCH_WITH_HISTORY, HubSpotClient, slices
+from adapters.hubspot.client import BATCH, BATCH_WITH_HISTORY, HubSpotClient, search_slices, slices
 from revpipe.errors import CircuitOpen, RateLimited, RevpipeError
 
 F = TypeVar("F", Batch, Links)
@@ -30,7 +30,8 @@ class Chunk:
         self._links: dict[tuple[str, str, str], list[Link]] = {}
         self._errors: dict[tuple[str, ...], RevpipeError] = {}
         self._asked: set[tuple[str, ...]] = set()
-        self._stop: RevpipeError | None = None
+        self._found: dict[tuple[str, str, str], list[Record]] = {}
+        self._stop: dict[str, RevpipeError] = {}
 
     def read(
         self, object_type: str, ids: Iterable[str], properties: Sequence[str], history: Sequence[str] = ()
@@ -42,6 +43,25 @@ class Chunk:
             batch = self._tried(part, partial(self._client.read, object_type, part, properties, history), Batch)
             self._records |= {(object_type, record_id): found for record_id, found in batch.records.items()}
             self._errors |= {(object_type, record_id): error for record_id, error in batch.errors.items()}
+
+    def find(self, object_type: str, name: str, values: Iterable[str], properties: Sequence[str]) -> None:
+        """Search for the records whose property `name` is one of `values`; what is found counts as read."""
+        missing = [value for value in dict.fromkeys(values) if (object_type, name, value) not in self._asked]
+        self._asked |= {(object_type, name, value) for value in missing}
+        for part in search_slices(missing):
+            batch = self._tried(
+                part, partial(self._client.search, object_type, name, part, properties), Batch, "search"
+            )
+            self._errors |= {(object_type, name, value): error for value, error in batch.errors.items()}
+            for record_id, record in batch.records.items():
+                self._asked.add((object_type, record_id))
+                self._records[object_type, record_id] = record
+                self._found.setdefault((object_type, name, str(record.properties.get(name)).lower()), []).append(record)
+
+    def found(self, object_type: str, name: str, value: str) -> list[Record]:
+        """The records of that value, searched for before. Raises what kept them from being found."""
+        self._raise((object_type, name, value))
+        return self._found.get((object_type, name, value), [])
 
     def link(self, from_type: str, to_type: str, ids: Iterable[str]) -> None:
         """Read the associations of those of `ids` that have not been asked for yet."""
@@ -77,9 +97,9 @@ class Chunk:
         keys = ((from_type, to_type, record_id) for record_id in ids)
         return [link.id for key in keys for link in self._links.get(key, [])]
 
-    def _tried(self, ids: Sequence[str], call: Callable[[], F], nothing: Callable[..., F]) -> F:
+    def _tried(self, ids: Sequence[str], call: Callable[[], F], nothing: Callable[..., F], kind: str = "default") -> F:
         """What the call answers, or its error for each of `ids`. Raises only what is not about the vendor."""
-        error = self._stop
+        error = self._stop.get(kind)
         if error is None:
             try:
                 return call()
@@ -89,7 +109,7 @@ class Chunk:
                 error = failure
                 if isinstance(error, RateLimited | CircuitOpen):
                     # These stand for every call of this kind: the next would only wait again for nothing.
-                    self._stop = error
+                    self._stop[kind] = error
         return nothing(errors=dict.fromkeys(ids, error))
 
     def _raise(self, key: tuple[str, ...]) -> None:

@@ -24,6 +24,9 @@ BATCH: Final = 100
 """Objects in one batch read or write (HubSpot docs, objects)."""
 BATCH_WITH_HISTORY: Final = 50
 BATCH_OF_LINKS: Final = 1000
+SEARCH_PAGE: Final = 200
+SEARCH_BODY: Final = 2500
+"""Characters that the values of one search may take: its whole body may have 3,000 (HubSpot docs, search)."""
 FRESH: Final = timedelta(seconds=60)
 """How long a new record may still answer 404 (seen by integrators; HubSpot names no time)."""
 TRACE: Final = "objectWriteTraceId"
@@ -91,6 +94,24 @@ class HubSpotClient:
             waiting += _take_links(answer, [item["id"] for item in inputs], found)
         return found
 
+    def search(self, object_type: str, name: str, values: Sequence[str], properties: Sequence[str]) -> Batch:
+        """The records, by their own id, whose text property `name` is one of `values` (in lower case).
+
+        The index that is searched lags behind the data by some seconds. The caller keeps `values` to what
+        `search_slices` gives (HubSpot docs, search).
+        """
+        rule = {"propertyName": name, "operator": "IN", "values": values}
+        body: dict[str, Any] = {"filterGroups": [{"filters": [rule]}], "properties": properties, "limit": SEARCH_PAGE}
+        found = Batch()
+        while True:
+            answer = self._call("POST", f"{OBJECTS}/{object_type}/search", body, kind="search")
+            for record in filter(None, map(answers.record, answers.items(answer, "results"))):
+                found.records[record.id] = record
+            following = answers.next_page(answer)
+            if following in (None, body.get("after")):
+                return found
+            body["after"] = following
+
     def pages(self, path: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Every object of a list (owners, pipelines), page by page of `limit` objects."""
         after: str | None = None
@@ -154,12 +175,13 @@ class HubSpotClient:
         json: Mapping[str, Any] | None = None,
         *,
         safe: bool = True,
+        kind: str | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         if not self._token:
             raise CredentialsRefused("HUBSPOT_ACCESS_TOKEN is not set, so HubSpot can't be called")
         # Writing has a circuit of its own: a missing scope for it must not keep signals from being read about.
-        kind = "default" if safe else "write"
+        kind = kind or ("default" if safe else "write")
         response = self._http.request(method, path, kind=kind, idempotent=safe, json=json, params=params)
         try:
             answer = response.json()
@@ -178,6 +200,21 @@ def is_id(word: str) -> bool:
 def slices(ids: Sequence[str], size: int) -> Iterator[list[str]]:
     """`ids` in lists of at most `size`."""
     return (list(ids[start : start + size]) for start in range(0, len(ids), size))
+
+
+def search_slices(values: Iterable[str]) -> Iterator[list[str]]:
+    """`values` in lists that one search can ask for."""
+    some: list[str] = []
+    size = 0
+    for value in values:
+        written = len(value) + len('"", ')
+        if some and (len(some) == BATCH or size + written > SEARCH_BODY):
+            yield some
+            some, size = [], 0
+        some.append(value)
+        size += written
+    if some:
+        yield some
 
 
 def wait_told(response: requests.Response) -> float | None:

@@ -167,7 +167,7 @@ def _account(chunk: Chunk, need: Need) -> Found:
     account_id = gather.account_id(chunk, need)
     company = chunk.record(COMPANIES, account_id)
     if company is None:
-        return None, "not_found" if account_id else "no_association"
+        return None, "not_found" if account_id or need.signal.domain else "no_association"
     return account_value(company), None
 
 

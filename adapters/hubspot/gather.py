@@ -33,6 +33,13 @@ class Need:
     deal_id: str | None
     no_deal: str = "no_association"
     error: RevpipeError | None = None
+    found_account: str | None = None
+    """The account of a signal that only names a web domain."""
+
+    @property
+    def account_id(self) -> str | None:
+        """The account that the signal is about, as far as it is about one."""
+        return self.signal.account_id or self.found_account
 
     @property
     def change(self) -> Changed | None:
@@ -48,13 +55,14 @@ class Need:
         """Whether one part can't be told without the deal."""
         own = self.signal
         if part == "account":
-            return not (own.account_id and own.deal_id is None)
+            return not (own.domain or (own.account_id and own.deal_id is None))
         return part == "deal" or (part == "contact" and not own.contact_id)
 
 
 def gather(client: HubSpotClient, needs: Sequence[Need], stages: Stages) -> Chunk:
     """Read everything that the needs name; what can't be read is told by the chunk when it is asked for."""
     chunk = Chunk(client)
+    _find_accounts(chunk, [need for need in needs if need.parts and need.signal.domain])
     _read_changed(chunk, needs)
     _choose_deals(chunk, Chunk(client), [need for need in needs if need.uses_deal and not need.deal_id], stages)
     _read_deals(chunk, needs)
@@ -71,6 +79,9 @@ def gather(client: HubSpotClient, needs: Sequence[Need], stages: Stages) -> Chun
 def account_id(chunk: Chunk, need: Need) -> str | None:
     """The account of a signal: its own if it is about one, else its deal's, else its contact's."""
     own = need.signal
+    if own.domain:
+        company = _company_of(chunk, own.domain)
+        return company.id if company else None
     deal = chunk.record(DEALS, need.deal_id)
     linked = accounts.primary(chunk.links(DEALS, COMPANIES, deal.id)) if deal and own.deal_id else None
     if linked or own.account_id:
@@ -84,6 +95,21 @@ def newest_tasks(chunk: Chunk, deal_id: str) -> list[str]:
     """The ids of the tasks of a deal that are looked at; ids grow with time."""
     ids = chunk.linked(DEALS, TASKS, [deal_id])
     return sorted(ids, key=lambda task_id: (len(task_id), task_id), reverse=True)[: tasks.MAX_OPEN]
+
+
+def _find_accounts(chunk: Chunk, needs: Sequence[Need]) -> None:
+    """Look for accounts by their domains, which HubSpot keeps no unique index of: a batch read can't ask for them."""
+    chunk.find(COMPANIES, "domain", [str(need.signal.domain) for need in needs], accounts.PROPERTIES)
+    for need in needs:
+        try:
+            company = _company_of(chunk, str(need.signal.domain))
+            need.found_account = company.id if company else None
+        except RevpipeError as error:
+            need.error = error
+
+
+def _company_of(chunk: Chunk, domain: str) -> Record | None:
+    return accounts.best(chunk.found(COMPANIES, "domain", domain))
 
 
 def _read_changed(chunk: Chunk, needs: Sequence[Need]) -> None:
@@ -101,11 +127,13 @@ def _choose_deals(chunk: Chunk, candidates: Chunk, needs: Sequence[Need], stages
     """Find a deal for signals that name none: by their contact, else by their account."""
     by_contact = [need.signal.contact_id for need in needs if need.signal.contact_id]
     chunk.link(CONTACTS, DEALS, by_contact)
-    by_account = [need.signal.account_id for need in needs if need.signal.account_id]
+    by_account = [need.account_id for need in needs if need.account_id]
     chunk.link(COMPANIES, DEALS, by_account)
     ids = chunk.linked(CONTACTS, DEALS, by_contact) + chunk.linked(COMPANIES, DEALS, by_account)
     candidates.read(DEALS, ids, deals.CHOICE_PROPERTIES)
     for need in needs:
+        if need.error:
+            continue
         try:
             _choose_deal(chunk, candidates, need, stages)
         except RevpipeError as error:
@@ -113,7 +141,7 @@ def _choose_deals(chunk: Chunk, candidates: Chunk, needs: Sequence[Need], stages
 
 
 def _choose_deal(chunk: Chunk, candidates: Chunk, need: Need, stages: Stages) -> None:
-    ways = ((CONTACTS, need.signal.contact_id), (COMPANIES, need.signal.account_id))
+    ways = ((CONTACTS, need.signal.contact_id), (COMPANIES, need.account_id))
     for object_type, record_id in ways:
         linked = chunk.links(object_type, DEALS, record_id) if record_id else []
         found = [deal for deal in (candidates.record(DEALS, link.id) for link in linked) if deal]

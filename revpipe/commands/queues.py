@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from revpipe import parked, queries
+from revpipe import parked, queue_states
 from revpipe.circuits import CLOSED
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
 from revpipe.errors import CredentialsRefused, Transient
 from revpipe.gate import CREDENTIALS
 from revpipe.ports import CircuitState
+from revpipe.queue_states import QueueState
 from revpipe.services import Services
 from revpipe.story.words import span
 from revpipe.terminal import say
@@ -20,10 +21,13 @@ from revpipe.terminal import say
 @click.command()
 @click.option("--json", "json_", is_flag=True, help="For machines.")
 def queues(json_: bool) -> None:
-    """Rows by queue: due, sent, claimed, later; the age of the oldest that is due; circuits and what waits for them."""
+    """Rows by queue: due, sent, claimed, later; the age of the oldest that is due; circuits and what waits for them.
+
+    What is due or later is counted up to 10000.
+    """
     with ledger() as services:
         with transaction(services.engine) as tx:
-            rows = queries.queue_states(tx, services.clock.now())
+            rows = [_row(one) for one in queue_states.read(tx, services.clock.now()) if not one.empty]
             waiting = parked.waiting(tx)
         circuits = _circuits(services, waiting)
     if json_:
@@ -32,7 +36,7 @@ def queues(json_: bool) -> None:
     say(f"{'queue':<28}{'due':>8}{'sent':>8}{'claimed':>9}{'later':>8}{'oldest s':>10}")
     for row in rows:
         say(
-            f"{row['queue']:<28}{row['due']:>8}{row['sent']:>8}{row['claimed']:>9}{row['later']:>8}"
+            f"{row['queue']:<28}{_count(row['due']):>8}{row['sent']:>8}{row['claimed']:>9}{_count(row['later']):>8}"
             f"{row['oldest_s'] or 0:>10.1f}"
         )
     if not rows:
@@ -47,6 +51,15 @@ def queues(json_: bool) -> None:
                 f"{one['name']:<28}{one['state'].replace('_', ' '):>10}{since:>14}{one['failures']:>10}"
                 f"{one['waiting']:>9}  {_why(one)}"
             )
+
+
+def _row(one: QueueState) -> dict[str, Any]:
+    return {**asdict(one), "priority": one.priority}
+
+
+def _count(number: int) -> str:
+    """A count as far as it was counted."""
+    return f"{number}+" if number >= queue_states.MOST else str(number)
 
 
 def _why(circuit: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from revpipe.models.context import Context
 from revpipe.models.counter import Counter
 from revpipe.models.dead_letter import DeadLetter
 from revpipe.models.delivery import Delivery
+from revpipe.models.file_import import FileImport
 from revpipe.models.lease import Lease
 from revpipe.models.operator_audit import OperatorAudit
 from revpipe.models.plan import Plan
@@ -26,6 +27,7 @@ __all__ = [
     "Counter",
     "DeadLetter",
     "Delivery",
+    "FileImport",
     "Lease",
     "OperatorAudit",
     "Plan",

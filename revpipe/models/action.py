@@ -51,6 +51,7 @@ class Action(WorkItem, Base):
         Index("ix_actions_signal", "signal_id"),
         Index("ix_actions_subject", "subject", "created_at"),
         Index("ix_actions_correlation", "correlation_id"),
+        Index("ix_actions_plan", "plan_id"),
     )
 
     action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)

@@ -15,9 +15,9 @@ class CachedPart(Base):
     __tablename__ = "cached_parts"
     __table_args__ = (Index(None, "expires_at"),)
 
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
     provider: Mapped[str] = mapped_column(Text, primary_key=True)
     part: Mapped[str] = mapped_column(Text, primary_key=True)
-    key: Mapped[str] = mapped_column(Text, primary_key=True)
     value: Mapped[dict[str, Any]]
     fetched_at: Mapped[datetime]
     expires_at: Mapped[datetime]

@@ -22,6 +22,7 @@ class DeadLetter(Base):
         Index("ix_dead_letters_last", "last_at", "letter_id"),
         Index("ix_dead_letters_signal", "signal_id"),
         Index("ix_dead_letters_correlation", "correlation_id"),
+        Index("ix_dead_letters_delivery", "delivery_id"),
     )
 
     letter_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)

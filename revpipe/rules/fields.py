@@ -19,9 +19,9 @@ _TIME = "2026-01-15T09:00:00+00:00"
 
 SIGNAL: Final = {
     "id": Field("text", "our id of the signal", "0b7e1c52-8a64-8f30-9d11-5a1f3c0e7788"),
-    "type": Field("text", "crm_event or call_complete", "crm_event"),
+    "type": Field("text", "crm_event, call_complete or intent", "crm_event"),
     "event": Field("text", "what happened; see the table of events", "deal.stage_changed"),
-    "source": Field("text", "who sent it: hubspot, gong", "hubspot"),
+    "source": Field("text", "who sent it: hubspot, gong, bombora", "hubspot"),
     "urgency": Field("text", "immediate, high, standard or low", "standard"),
     "confidence": Field("float", "how sure the source is, 0 to 1"),
     "fired_at": Field("time", "when it happened", _TIME),
@@ -55,6 +55,12 @@ SIGNAL: Final = {
     "deals_on_call": Field("int", "how many deals the call is linked to"),
     "brief": Field("text", "the recorder's summary of the call", "They asked for a security review."),
     "next_steps": Field("texts", "next steps that the recorder heard", "Send the security papers"),
+    "domain": Field("text", "the web domain of the company that researches", "hooli.example"),
+    "topic": Field("text", "what it researches", "data pipelines"),
+    "score": Field("int", "how strongly, against its usual: 0 to 100, a surge from 60 on"),
+    "score_delta": Field("int", "the score's difference from the week before"),
+    "is_new": Field("bool", "whether there was no score the week before"),
+    "week": Field("time", "the Sunday that the week begins with", _TIME),
 }
 
 DEAL: Final = {
@@ -101,6 +107,7 @@ ACCOUNT: Final = {
     "country": Field("text", "its country", "France"),
     "is_target": Field("bool", "whether it is a target account"),
     "open_deals": Field("int", "how many open deals it has"),
+    "owner_id": Field("text", "its owner's CRM id", _ID),
 }
 
 CONTACT: Final = {
@@ -184,6 +191,7 @@ EVENTS: Final[dict[str, str]] = {
     "conversation.changed": "a conversation was assigned, closed or archived",
     "conversation.message": "a conversation has a new message",
     "call.completed": "a recorded call ended and was analysed",
+    "intent.surge": "a company researches a topic far more than it usually does, in one week",
     "unknown": "anything that has no name here",
 }
 """Every event that a rule may listen to."""

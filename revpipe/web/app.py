@@ -5,7 +5,7 @@ from flask import Flask
 from revpipe.ingest import Intake
 from revpipe.offering import Offering
 from revpipe.services import Services
-from revpipe.web import errors, front, health, metrics, webhooks
+from revpipe.web import errors, front, health, imports, metrics, webhooks
 
 MAX_BODY = 1_000_000
 
@@ -17,6 +17,7 @@ def create_app(services: Services) -> Flask:
     app.extensions["revpipe"] = services
     app.extensions["revpipe-intake"] = Intake(services, Offering(services).soon)
     app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(imports.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(front.blueprint)
     app.register_blueprint(metrics.blueprint)

@@ -1,6 +1,6 @@
-"""`/metrics`: the balance for Prometheus, as the keeper computed it last. Counts only, no customer data."""
+"""`/metrics` for Prometheus: the balance as the keeper computed it last, what waits, and circuits. No customer data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from flask import Blueprint, Response
@@ -10,9 +10,13 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.queues import QUEUES
-from revpipe import balance, in_flight, keeper, leases
+from revpipe import balance, in_flight, keeper, leases, queue_states
+from revpipe.circuits import CLOSED
 from revpipe.db import transaction
+from revpipe.errors import Transient
 from revpipe.models.signal import DISPOSITIONS
+from revpipe.ports import CircuitState
+from revpipe.queue_states import QueueState
 from revpipe.web.current import services
 
 blueprint = Blueprint("metrics", __name__)
@@ -22,26 +26,47 @@ TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Two rows of the ledger as Prometheus text, whatever the ledger's size; 503 while the database is away."""
+    """A few rows and index steps as Prometheus text, whatever the ledger's size; 503 while the database is away.
+
+    While Redis is away the circuits are left out, after a second or two of trying.
+    """
+    now = services().clock.now()
     try:
         with transaction(services().engine) as tx:
             found = balance.last(tx)
             duty = leases.state(tx, keeper.DUTY)
+            queues = queue_states.read(tx, now, whole=False)
     except SQLAlchemyError as error:
         return Response(f"the database does not answer: {type(error).__name__}\n", 503, mimetype="text/plain")
-    now = services().clock.now()
     age = (now - duty["round_at"]).total_seconds() if duty else None
     registry = CollectorRegistry()
-    registry.register(Shown(found, age))
+    registry.register(Shown(found, age, queues, _circuits()))
     return Response(generate_latest(registry), content_type=TYPE)
 
 
-class Shown(Collector):
-    """A stored balance (`Balance.as_dict`) and the age in seconds of the keeper's last round, as metrics."""
+def _circuits() -> Mapping[str, CircuitState] | None:
+    """What the workers saw of the vendors; None if that can't be asked for."""
+    circuits = services().circuits
+    try:
+        return None if circuits is None else circuits.states()
+    except Transient:
+        return None
 
-    def __init__(self, found: Mapping[str, Any] | None, keeper_age: float | None) -> None:
+
+class Shown(Collector):
+    """A stored balance (`Balance.as_dict`), the age in seconds of the keeper's last round, queues and circuits."""
+
+    def __init__(
+        self,
+        found: Mapping[str, Any] | None,
+        keeper_age: float | None,
+        queues: Sequence[QueueState] = (),
+        circuits: Mapping[str, CircuitState] | None = None,
+    ) -> None:
         self._found = found
         self._keeper_age = keeper_age
+        self._queues = queues
+        self._circuits = circuits
 
     def collect(self) -> Iterator[Metric]:
         """The metrics; without a balance or a keeper yet, those that are known."""
@@ -51,6 +76,31 @@ class Shown(Collector):
             )
         if self._found is not None:
             yield from self._balance(self._found)
+        yield from self._waiting()
+        if self._circuits is not None:
+            yield from self._open(self._circuits)
+
+    def _waiting(self) -> Iterator[Metric]:
+        labels = ["queue", "priority"]
+        ages = GaugeMetricFamily(
+            "revpipe_queue_oldest_seconds", "How long the oldest row that is due has waited for room.", labels=labels
+        )
+        counts = GaugeMetricFamily(
+            "revpipe_queue_waiting", f"Rows that are due now, counted up to {queue_states.MOST}.", labels=labels
+        )
+        for one in self._queues:
+            ages.add_metric([one.queue, one.priority], one.oldest_s or 0.0)
+            counts.add_metric([one.queue, one.priority], one.due)
+        yield from (ages, counts)
+
+    def _open(self, circuits: Mapping[str, CircuitState]) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "revpipe_circuit_open", "1 while calls of this kind wait for the vendor.", labels=["vendor", "kind"]
+        )
+        for name, one in circuits.items():
+            vendor, _, kind = name.partition(":")
+            family.add_metric([vendor, kind], 0 if one.state == CLOSED else 1)
+        yield family
 
     def _balance(self, found: Mapping[str, Any]) -> Iterator[Metric]:
         yield CounterMetricFamily("revpipe_signals_accepted", "Signals accepted.", value=found["accepted"])

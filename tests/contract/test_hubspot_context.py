@@ -121,6 +121,93 @@ def test_a_deal_signal_gets_its_deal(provider):
     assert value["open_tasks"] == [{"id": "52", "subject": "Call Lee", "type": "CALL"} | due]
 
 
+def company(id, domain, **properties):
+    return {"type": "companies", "id": id, "properties": {"name": f"Company {id}", "domain": domain} | properties}
+
+
+def intent(domain, name=None):
+    return signal("intent.surge", fired_at=STAGED, payload={"domain": domain}, name=("intent", name or domain))
+
+
+def accounts_of(provider, signals, parts=frozenset({"account"})):
+    found = provider.fetch(signals, {one.signal_id: parts for one in signals})
+    return [found[one.signal_id]["account"] for one in signals]
+
+
+def test_a_signal_that_names_a_domain_gets_its_account(sandbox, provider, gate):
+    add(
+        sandbox,
+        company("401", "Acme.example", hubspot_owner_id="71234567", hs_num_open_deals="2"),
+        company("402", "globex.example"),
+    )
+    acme, none, globex, again = accounts_of(
+        provider,
+        [intent("acme.example"), intent("nobody.example"), intent("globex.example"), intent("acme.example", "other")],
+    )
+    assert (acme.value["id"], acme.value["owner_id"], acme.value["open_deals"]) == ("401", "71234567", 2)
+    assert (none.value, none.missing, none.complete) == (None, "not_found", True)
+    assert (globex.value["id"], again.value) == ("402", acme.value)
+    assert gate.calls == 1
+
+
+def test_a_thousand_accounts_cost_a_call_for_each_hundred(sandbox, provider, gate):
+    sandbox.world.hubspot.knobs.search_rate_limit = None
+    add(sandbox, *(company(str(1000 + number), f"a{number}.example") for number in range(1000)))
+    for start in range(0, 1000, 100):
+        found = accounts_of(provider, [intent(f"a{number}.example") for number in range(start, start + 100)])
+        assert [part.value["id"] for part in found] == [str(1000 + number) for number in range(start, start + 100)]
+    assert gate.calls == 10
+
+
+def test_long_domains_are_searched_for_in_bodies_that_hubspot_takes(sandbox, provider, gate):
+    domains = [f"{'x' * 60}.{number}.example" for number in range(100)]
+    add(sandbox, *(company(str(2000 + number), domain) for number, domain in enumerate(domains)))
+    found = accounts_of(provider, [intent(domain) for domain in domains])
+    assert [part.value["domain"] for part in found] == domains
+    assert gate.calls == 4
+
+
+def test_of_companies_with_one_domain_the_one_that_matters_is_taken(sandbox, provider):
+    add(
+        sandbox,
+        company("411", "a.example", hs_num_open_deals="9"),
+        company("412", "a.example", hs_is_target_account="true"),
+        company("421", "b.example"),
+        company("422", "b.example", hs_num_open_deals="1"),
+        company("431", "c.example"),
+        company("432", "c.example"),
+    )
+    found = accounts_of(provider, [intent(f"{name}.example") for name in "abc"])
+    assert [part.value["id"] for part in found] == ["412", "422", "431"]
+
+
+def test_a_deal_is_found_by_a_domain_where_it_is_wanted(sandbox, provider):
+    add(sandbox, company("441", "d.example"), deal("9001", [{"type": "companies", "id": "441", "primary": True}]))
+    parts = fetch_one(provider, intent("d.example"), {"account", "deal"})
+    assert (parts["deal"].value["id"], parts["account"].value["id"]) == ("9001", "441")
+    parts = fetch_one(provider, intent("e.example"), {"account", "deal"})
+    assert [(parts[name].value, parts[name].missing) for name in ("deal", "account")] == [
+        (None, "no_association"),
+        (None, "not_found"),
+    ]
+
+
+def test_a_search_that_is_refused_costs_only_those_who_need_it(sandbox):
+    class NoSearch(OpenGate):
+        def spend(self, vendor, kind):
+            if kind == "search":
+                raise RateLimited("not yet", retry_after=60)
+            super().spend(vendor, kind)
+
+    provider = HubSpotProvider(HubSpotClient(Settings(sandbox.url + "/hubspot"), NoSearch()), now=lambda: NOW)
+    asked, other = intent("acme.example"), changed("dealstage", "presentationscheduled")
+    found = provider.fetch([asked, other], {asked.signal_id: {"account", "deal"}, other.signal_id: ALL})
+    for name in ("account", "deal"):
+        part = found[asked.signal_id][name]
+        assert (part.complete, type(part.error)) == (False, RateLimited)
+    assert all(part.complete for part in found[other.signal_id].values())
+
+
 def test_a_deal_signal_gets_its_primary_account_and_its_champion(provider):
     parts = fetch_one(provider, changed("dealstage", "presentationscheduled"))
     assert (parts["account"].value["id"], parts["account"].value["employees"]) == (COMPANY, 250)

@@ -14,6 +14,7 @@ from adapters.sandbox.server import SandboxServer
 
 Json = dict[str, Any]
 SECRET: Final = "sandbox-secret"
+IMPORT_TOKEN: Final = "sandbox-import-token"
 CHANNEL: Final = "C0DEALS01"
 OWNER: Final = "71234567"
 OTHER_OWNER: Final = "71234568"
@@ -59,6 +60,7 @@ class Vendors:
             "HUBSPOT_APP_ID": "1357924",
             "HUBSPOT_PORTAL_ID": "24681357",
             "GONG_WEBHOOK_PUBLIC_KEY": self.gong_public,
+            "IMPORT_TOKENS": IMPORT_TOKEN,
         }
 
     def new_id(self) -> str:

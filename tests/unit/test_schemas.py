@@ -112,6 +112,27 @@ def test_a_signal_that_breaks_its_schema_is_not_written() -> None:
         schemas.dump_signal(broken)
 
 
+ODD = st.one_of(
+    st.fixed_dictionaries({"event": st.text(max_size=102) | st.none()}),
+    st.fixed_dictionaries({"source": st.text(max_size=52) | st.none()}),
+    st.fixed_dictionaries({"payload": st.lists(st.integers()) | st.none() | st.dictionaries(st.integers(), st.none())}),
+    st.fixed_dictionaries({"deal_id": st.integers()}),
+    st.fixed_dictionaries({"schema_version": st.integers(0, 3)}),
+    st.just({}),
+)
+
+
+@given(SIGNALS, ODD)
+def test_the_quick_check_lets_nothing_through_that_breaks_the_schema(signal: Signal, change: dict[str, Any]) -> None:
+    broken = Signal(**{**{item.name: getattr(signal, item.name) for item in fields(Signal)}, **change})
+    try:
+        schemas.check_signal(broken)
+    except BadPayload:
+        assert change
+    else:
+        assert schemas.dump_signal(broken)
+
+
 @pytest.mark.parametrize("version", [0, -1, None, "1", 1.0, True])
 def test_a_version_that_we_do_not_know_is_refused(version: object) -> None:
     with pytest.raises(BadPayload, match="this release knows 1 to 1") as caught:

@@ -49,7 +49,10 @@ STEP = {"next_steps": ["Papers"], "deals_on_call": 1, "age_hours": 71}
 CHAMPION = {"id": "9", "name": "Kim Ode", "buying_roles": ["CHAMPION"]}
 FRESH = {"stale": False}
 
-# (rule, event, deal, signal, contact, whether it fires)
+ACCOUNT = {"id": "77", "name": "Hooli", "domain": "hooli.example", "open_deals": 1, "owner_id": "7"}
+SURGE = {"topic": "Data Pipelines", "score": 75, "week": "2026-05-03", "domain": "hooli.example", "age_hours": 719}
+
+# (rule, event, deal or of intent account, signal, contact, whether it fires)
 CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool]] = [
     ("idle-near-close", "deal.stage_changed", QUIET, {}, {}, True),
     ("idle-near-close", "deal.property_changed", {**QUIET, "days_to_close": 0}, {}, {}, True),
@@ -165,6 +168,18 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool
     ("bulk-change", "contact.property_changed", {}, {"change_source": "IMPORT"}, {}, True),
     ("bulk-change", "account.property_changed", {}, {"change_source": "DATA_ENRICHMENT"}, {}, True),
     ("bulk-change", "contact.created", {}, {"change_source": "IMPORT"}, {}, True),
+    ("research-at-open-account", "intent.surge", ACCOUNT, SURGE, {}, True),
+    ("research-at-open-account", "intent.surge", ACCOUNT, {**SURGE, "score_delta": 12}, {}, True),
+    ("research-at-open-account", "intent.surge", ACCOUNT, {**SURGE, "score": 74}, {}, False),
+    ("research-at-open-account", "intent.surge", ACCOUNT, {**SURGE, "age_hours": 720}, {}, False),
+    ("research-at-open-account", "intent.surge", {**ACCOUNT, "open_deals": 0}, SURGE, {}, False),
+    ("research-at-open-account", "intent.surge", {}, SURGE, {}, False),
+    ("research-elsewhere", "intent.surge", {}, SURGE, {}, True),
+    ("research-elsewhere", "intent.surge", {**ACCOUNT, "open_deals": None}, SURGE, {}, True),
+    ("research-elsewhere", "intent.surge", {**ACCOUNT, "open_deals": 0}, SURGE, {}, True),
+    ("research-elsewhere", "intent.surge", ACCOUNT, {**SURGE, "score": 74}, {}, True),
+    ("research-elsewhere", "intent.surge", ACCOUNT, {**SURGE, "age_hours": 720}, {}, True),
+    ("research-elsewhere", "intent.surge", ACCOUNT, SURGE, {}, False),
     ("bulk-change", "contact.created", {}, {"change_source": "CRM_UI"}, {}, False),
     ("bulk-change", "contact.created", {}, {}, {}, False),
     ("ordinary-property", "contact.property_changed", {}, {"property": "fax"}, {}, True),
@@ -187,7 +202,9 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool
 
 
 def made(event: str, deal: dict[str, Any], signal: dict[str, Any], contact: dict[str, Any]) -> dict[str, Any]:
-    given = facts(event, **deal)
+    about_account = event.startswith("intent.")
+    given = facts(event, **({} if about_account else deal))
+    given["account"].update(deal if about_account else {})
     given["signal"].update(signal)
     given["contact"].update(contact)
     return given
