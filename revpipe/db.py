@@ -3,21 +3,22 @@
 import json
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import psycopg
 from sqlalchemy import Connection, DateTime, Engine, MetaData, TextClause, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 from revpipe.db_connection import ANSWER_SECONDS, BoundedConnection
 
+T = TypeVar("T")
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -28,6 +29,8 @@ NAMING = {
 CONNECT_SECONDS = 5
 TRUSTED_SECONDS = 2.0
 """How long after its last use a connection is believed to be still good."""
+DEADLOCKS = 5
+"""How often in a row a transaction may be the victim of one before it is an error."""
 _USED_AT = "revpipe_used_at"
 OPTIONS = "-c timezone=UTC -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 """No statement and no idle transaction of a frozen worker may hold its locks without end."""
@@ -117,6 +120,19 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction: committed at the end of the block, rolled back if it raises."""
     with engine.begin() as connection:
         yield connection
+
+
+def unless_deadlocked(engine: Engine, do: Callable[[Connection], T]) -> T:
+    """Do something in one transaction, and anew if PostgreSQL ended it to free others from a deadlock."""
+    for _ in range(DEADLOCKS - 1):
+        try:
+            with transaction(engine) as tx:
+                return do(tx)
+        except OperationalError as error:
+            if not isinstance(error.orig, psycopg.errors.DeadlockDetected):
+                raise
+    with transaction(engine) as tx:
+        return do(tx)
 
 
 def to_json(value: Any) -> str:

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
 from revpipe import audit, dead_letters, feed, forecasts, payloads, reopening, rereading, schemas, trail
-from revpipe.db import transaction
+from revpipe.db import transaction, unless_deadlocked
 from revpipe.errors import Permanent
 from revpipe.forecasts import Forecast
 from revpipe.reopening import Command
@@ -191,8 +192,8 @@ def _each(
     for item in dict.fromkeys(ids):
         now = services.clock.now()
         due = max(now, began + timedelta(seconds=turn / word.rate))
-        with transaction(services.engine) as tx:
-            result, offered = do(tx, item, services, Command(audit_id, word.actor, due, now))
+        command = Command(audit_id, word.actor, due, now)
+        result, offered = unless_deadlocked(services.engine, partial(_in, do, item, services, command))
         results.append(result)
         queues.update(dict.fromkeys(offered))
         turn += result.outcome == "replayed"
@@ -201,6 +202,16 @@ def _each(
         audit.complete(tx, audit_id, report.counts)
     feed.offer(services, queues)
     return report
+
+
+def _in(
+    do: Callable[[Connection, uuid.UUID, Services, Command], tuple[Result, Sequence[str]]],
+    item: uuid.UUID,
+    services: Services,
+    command: Command,
+    tx: Connection,
+) -> tuple[Result, Sequence[str]]:
+    return do(tx, item, services, command)
 
 
 def _letter(tx: Connection, letter_id: uuid.UUID, services: Services, command: Command) -> tuple[Result, Sequence[str]]:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from revpipe.local.sockets import free_port
 
 HUBSPOT_SECRET: Final = "sandbox-secret"  # noqa: S105 - made up, for the simulation only
+IMPORT_TOKEN: Final = "sandbox-import"  # noqa: S105 - likewise
 CHANNEL: Final = "C0DEALS01"
 
 
@@ -57,6 +58,7 @@ def simulated(*, scenario: str | None = "demo") -> FarSide:
             "SLACK_BASE_URL": f"{url}/slack/api/",
             "SLACK_BOT_TOKEN": "xoxb-sandbox",
             "SLACK_DEFAULT_CHANNEL": CHANNEL,
+            "IMPORT_TOKENS": IMPORT_TOKEN,
         },
         gong_private_key=private,
     )

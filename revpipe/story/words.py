@@ -110,6 +110,8 @@ def change(signal: Mapping[str, Any]) -> str:
     if payload.get("call_id"):
         rivals = ", ".join(payload.get("competitors") or []) or "no competitor"
         return f"call {payload['call_id']} “{value(payload.get('title') or 'untitled')}”, {rivals} named"
+    if payload.get("topic"):
+        return f"{value(payload.get('domain'))} reads about {value(payload['topic'])}, score {payload.get('score')}"
     return str(signal["event"]).replace("_", " ")
 
 
