@@ -116,9 +116,16 @@ def sql(statement: str) -> TextClause:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction: committed at the end of the block, rolled back if it raises."""
+def transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
+    """One transaction: committed at the end of the block, rolled back if it raises.
+
+    One that is not `durable` does not wait for the disk. Should the database server itself crash, its last half
+    second may be forgotten, as a whole and with nothing later kept: for what is then simply done again, and for what
+    counts only once a durable one has followed (docs/decisions/016-commits-that-do-not-wait.md).
+    """
     with engine.begin() as connection:
+        if not durable:
+            connection.execute(sql("SET LOCAL synchronous_commit = off"))
         yield connection
 
 

@@ -75,7 +75,7 @@ def gather(signals: Sequence[Signal], services: Services) -> Mapping[uuid.UUID, 
             else:
                 found[signal.signal_id].update(outcome)
                 fetched += [(signal, part) for part in outcome.values()]
-    with transaction(services.engine) as tx:
+    with transaction(services.engine, durable=False) as tx:
         cached_parts.remember(tx, fetched, services.needs)
     return {signal.signal_id: _outcome(signal, needs[signal.signal_id], found, broken, now) for signal in signals}
 

@@ -55,7 +55,7 @@ def offer(services: Services, queues: Iterable[str]) -> int:
 
 def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
     table, now = table_of(queue), services.clock.now()
-    with transaction(services.engine) as tx:
+    with transaction(services.engine, durable=False) as tx:
         due, most = _FAIR if table is SIGNALS else _OLDEST.format(which="", order=""), room * queue.chunk
         if is_quarantine(queue.name):
             which, most = quarantine.let_in(tx, table, queue, now)

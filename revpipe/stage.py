@@ -52,7 +52,7 @@ def run(
     A row whose output is already there (the message came twice) goes on without the work being done again.
     Raises only for the database's sake: then nothing was recorded, and the sweep sends the rows again.
     """
-    with transaction(services.engine) as tx:
+    with transaction(services.engine, durable=False) as tx:
         asked_at, now = time.monotonic(), services.clock.now()
         held = work.claim(tx, SIGNALS, stage, chunk, now, lasts=services.lease)
         passed = _passed(tx, stage, chunk)

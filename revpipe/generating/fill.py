@@ -77,15 +77,14 @@ def fill(engine: Engine, wish: Wish, tell: Callable[[int], None] = lambda _: Non
     with ThreadPoolExecutor(wish.jobs) as pool:
         list(pool.map(make, _spans(wish)))
     tallies.fold(engine)
-    with transaction(engine) as tx:
-        tx.execute(text("SET LOCAL statement_timeout = 0"))
-        tx.execute(text(f"ANALYZE {', '.join(GROWING)}"))
+    for table in GROWING:
+        with transaction(engine) as tx:
+            tx.execute(text(f"ANALYZE {table}"))
 
 
 def _one_batch(tx: Connection, values: dict[str, Any]) -> None:
     # A lost batch is made again: nobody was told that it is there.
     tx.execute(text("SET LOCAL synchronous_commit = off"))
-    tx.execute(text("SET LOCAL statement_timeout = '5min'"))
     for statement in (MADE, *FILL):
         tx.execute(text(statement), values)
 

@@ -9,6 +9,7 @@ from sqlalchemy import QueuePool
 
 from config.settings import Settings
 from revpipe import bootstrap, wsgi
+from revpipe.circuits import RedisCircuits
 from revpipe.cli import cli
 from revpipe.services import Services
 from tasks import dispatch
@@ -75,7 +76,7 @@ def worker() -> Use:
 
 def keeper() -> Use:
     """The keeper, which does one thing at a time."""
-    return use_of(bootstrap.for_keeper(SETTINGS), gate=bootstrap.GATE_CONNECTIONS)
+    return use_of(bootstrap.for_keeper(SETTINGS))
 
 
 def beat() -> Use:
@@ -94,6 +95,15 @@ def test_the_smallest_formation_fits_the_plan(of: str) -> None:
 
 def test_the_worker_process_asks_for_the_pool_that_is_counted_here() -> None:
     assert "connections=concurrency + 2" in (ROOT / "tasks/worker.py").read_text(encoding="utf-8")
+
+
+def test_web_and_keeper_ask_for_circuits_over_the_connection_that_asks_the_broker() -> None:
+    for made in (bootstrap.for_web(SETTINGS), bootstrap.for_keeper(SETTINGS)):
+        dispatcher, circuits = made.dispatcher, made.circuits
+        assert isinstance(dispatcher, dispatch.CeleryDispatcher)
+        assert isinstance(dispatcher.broker, RedisBroker)
+        assert isinstance(circuits, RedisCircuits)
+        assert circuits.client is dispatcher.broker.client
 
 
 def test_a_pool_that_is_used_up_makes_callers_wait_instead_of_opening_more() -> None:

@@ -38,6 +38,8 @@ class Explainer:
     """The suffix of the partitions of a month long over, as `_2025_01`."""
     by_id_only: Sequence[str] = ()
     """Parts of statements that may look into every month, because nothing tells the time."""
+    filtered: Sequence[str] = ()
+    """Parts of statements of lists that people filter, and that may walk over what is not wanted."""
     seen: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     _known: set[tuple[str, str]] = field(default_factory=set)
@@ -74,7 +76,7 @@ class Explainer:
             cursor.execute("SET LOCAL enable_seqscan = off")
             forced = _plan(cursor, statement, values)
             cursor.execute("SET LOCAL enable_seqscan = on")
-        wrong = {*self._natural(natural), *self._forced(forced), *self._months(natural, statement)}
+        wrong = {*self._natural(natural), *self._forced(forced, statement), *self._months(natural, statement)}
         self.faults += [f"{where}: {one}\n    {' '.join(statement.split())[:400]}" for one in sorted(wrong)]
 
     def _learn(self, cursor: Any) -> None:
@@ -93,13 +95,16 @@ class Explainer:
             if node["Node Type"] == "Seq Scan" and _table(name) in LARGE and self._pages.get(name, 0) > PAGES:
                 yield f"reads all of {name}"
 
-    def _forced(self, plan: Mapping[str, Any]) -> Iterator[str]:
+    def _forced(self, plan: Mapping[str, Any], statement: str) -> Iterator[str]:
+        walks = any(part in statement for part in self.filtered)
         for node, bounded in _nodes(plan):
             name = node.get("Relation Name", "")
             if node["Node Type"] == "Seq Scan" and _table(name) in LARGE:
                 yield f"has no index for {name}"
             index = node.get("Index Name", "")
-            if index in self._whole and "Index Cond" not in node and not bounded:
+            # A limit ends a walk along an index only if what is walked over is what is wanted.
+            short = bounded and (walks or "Filter" not in node)
+            if index in self._whole and "Index Cond" not in node and not short:
                 yield f"reads all of the index {index}"
 
     def _months(self, plan: Mapping[str, Any], statement: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import text
 
 from config.queues import QUEUES
-from revpipe import act, decide, enrich, execute, ingest
+from revpipe import act, arrivals, decide, enrich, execute, ingest
 from revpipe.db import transaction
 from revpipe.errors import BadPayload, RevpipeError
 from revpipe.ports import Accepted, Delivery, Effect, InboundRequest, Order, Part, Parts, Refused
@@ -169,7 +169,7 @@ def request_of(services: Services, body: bytes) -> InboundRequest:
     return InboundRequest("POST", "/webhooks/fake?a=1", {"user-agent": "fake/1"}, body, services.clock.now())
 
 
-def put(services: Services, *events: Mapping[str, Any]) -> ingest.Receipt:
+def put(services: Services, *events: Mapping[str, Any]) -> arrivals.Receipt:
     """Send the events in one webhook."""
     return ingest.receive(FakeSource(), request_of(services, json.dumps(events).encode()), services)
 

@@ -292,7 +292,7 @@ def test_it_reads_open_signals_only_however_long_history_is(services: Services) 
         plan = rows(services, f"EXPLAIN (ANALYZE, BUFFERS) {question}", **values)
         told = "\n".join(row["QUERY PLAN"] for row in plan)
         assert "Seq Scan on signals" not in told, told
-        assert "ix_signals_open" in told or "ix_signals_due" in told, told
+        assert any(f"ix_signals_{name}" in told for name in ("open", "due", "turn")), told
         scanned = [line for line in told.splitlines() if "Rows Removed by Filter" in line]
         assert all(int(line.split(":")[1]) < 100 for line in scanned), told
     rows(

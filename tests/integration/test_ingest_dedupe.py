@@ -58,7 +58,7 @@ def test_the_same_batch_from_five_at_once_is_one_set_of_signals(services: Servic
 
 
 def test_overlapping_batches_from_many_at_once_add_up(services: Services) -> None:
-    def part(at: int) -> ingest.Receipt:
+    def part(at: int) -> arrivals.Receipt:
         return put(services, *(call(f"c{number}", f"d{number}") for number in range(at * 5, at * 5 + 15)))
 
     receipts = at_once(6, part)
@@ -231,7 +231,7 @@ def test_deliveries_that_share_a_transaction_keep_their_own_receipts(services: S
 
 def test_requests_at_once_are_each_answered_for_their_own(services: Services) -> None:
     intake = ingest.Intake(services, lambda queues: None)
-    receipts: dict[int, ingest.Receipt] = {}
+    receipts: dict[int, arrivals.Receipt] = {}
 
     def post(number: int) -> None:
         body = json.dumps([call(f"n{number}"), call("shared")]).encode()

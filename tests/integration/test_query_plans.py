@@ -33,12 +33,13 @@ ASKS_NOTHING = {
     "import",
 }
 """Commands that start or add something, or that never look into the ledger's large tables."""
+FILTERED = ("replays, first_at, last_at, state, closed_at, closed_by, closed_why FROM dead_letters",)
 BY_ID_ONLY = ("FROM trail WHERE correlation_id =",)
 
 
 @pytest.fixture
 def explainer(filled: Filled) -> Explainer:
-    return Explainer(filled.past, BY_ID_ONLY)
+    return Explainer(filled.past, BY_ID_ONLY, FILTERED)
 
 
 def judge(explainer: Explainer, *files: str) -> None:

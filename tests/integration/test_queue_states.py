@@ -59,8 +59,9 @@ def test_the_oldest_that_is_due_tells_the_age(services: Services, clock: Movable
     found = states(services)
     assert set(found) == set(QUEUES)
     low, urgent = found["enrich.low"], found["enrich.immediate"]
-    assert (low.due, low.later, low.sent, low.claimed, low.oldest_s) == (2, 1, 0, 0, pytest.approx(42))
-    assert (urgent.due, urgent.oldest_s, urgent.priority) == (1, pytest.approx(2), "immediate")
+    assert (low.due, low.later, low.sent, low.claimed) == (2, 1, 0, 0)
+    assert (urgent.due, urgent.priority) == (1, "immediate")
+    assert [low.oldest_s, urgent.oldest_s] == pytest.approx([42, 2])
     assert found["decide.low"].empty
     assert states(services, whole=False)["enrich.low"] == replace(low, later=0)
 
@@ -73,7 +74,8 @@ def test_actions_and_what_was_sent_count_as_well(services: Services, clock: Mova
     assert (before.due, before.sent, before.oldest_s) == (0, 1, None)
     rows(services, "UPDATE actions SET sent_at = NULL WHERE queue = 'execute.hubspot.standard'")
     after = states(services)["execute.hubspot.standard"]
-    assert (after.due, after.sent, after.oldest_s) == (1, 0, pytest.approx(5))
+    assert (after.due, after.sent) == (1, 0)
+    assert after.oldest_s == pytest.approx(5)
     rows(services, "UPDATE actions SET queue = 'execute.gone.standard' WHERE queue = 'execute.hubspot.standard'")
     assert states(services)["execute.gone.standard"].due == 1
 
