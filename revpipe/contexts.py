@@ -48,6 +48,8 @@ def load(stored: Mapping[str, Any], version: int) -> dict[str, Part]:
 
 def read(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, Part]]:
     """The stored contexts of signals, by signal id."""
+    if not signal_ids:
+        return {}
     rows = tx.execute(
         sql("SELECT signal_id, parts, schema_version FROM contexts WHERE signal_id = ANY(:ids)"),
         {"ids": list(signal_ids)},

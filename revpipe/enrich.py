@@ -127,7 +127,8 @@ def _record(
         broken = {failure.row["signal_id"] for failure in failed}
         good = [row for row in held.rows if row["signal_id"] in ours and row["signal_id"] not in broken]
         _store(tx, signals, {key: made[key] for key in made if key in ours}, now)
-        known = contexts.read(tx, [row["signal_id"] for row in good])
+        known: dict[uuid.UUID, Parts] = dict(made)
+        known.update(contexts.read(tx, [row["signal_id"] for row in good if row["signal_id"] not in made]))
         moved = []
         entries = []
         for row in good:
