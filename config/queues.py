@@ -46,6 +46,9 @@ class Queue:
     """How long one message should take at the most; longer is logged, since nothing can end a thread."""
 
 
+LOW_BOUND_SECONDS: Final = 20.0
+"""Within that a low chunk that was sent is claimed, whatever floods the other queues: a worker of 19 queues and four
+slots comes to each of the eight chunks that may be before it after 18 others of half a second at the most."""
 GROUP: Final = 10
 """How many rows pass quarantine together that have not yet died there."""
 _CHUNK: Final = {"immediate": 1, "high": 20, "standard": 100, "low": 100}
