@@ -30,7 +30,6 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
     """
     app = Celery("revpipe", broker=settings.broker, backend=None)
     broker = amqp if settings.is_amqp else redis
-    app.conf.update(broker.options(settings, socket_timeout))
     app.conf.update(
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -58,6 +57,7 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
         timezone="UTC",
         enable_utc=True,
     )
+    app.conf.update(broker.options(settings, socket_timeout))
     return app
 
 

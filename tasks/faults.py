@@ -9,6 +9,8 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware, timezone, to_utc
 from kombu.exceptions import ContentDisallowed
 from kombu.message import Message
 
+from tasks.brokers.amqp_frames import UNREADABLE
+
 _TEXTS: Final = ("root_id", "parent_id", "group", "shadow", "origin")
 """Headers that Celery reads as text, and takes on trust."""
 
@@ -34,6 +36,8 @@ def fault_in(message: Message, tasks: Mapping[str, Any]) -> Fault | None:
     Nobody here publishes protocol 1, so a message without a task header is none of ours.
     """
     headers: Mapping[str, Any] = message.headers
+    if UNREADABLE in headers:
+        return Fault("no_envelope", str(headers[UNREADABLE]))
     name = headers.get("task")
     if not isinstance(name, str):
         return Fault("no_task", "the message names no task in its headers")

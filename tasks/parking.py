@@ -1,5 +1,6 @@
 """Putting a bad message aside: into its dead queue, or where that is no way, straight into the ledger."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -29,8 +30,13 @@ KEPT: Final = 1_000
 class NotParked(ConnectionError):
     """Neither the broker nor the ledger took the message: the worker must not acknowledge it.
 
-    A connection error, so that the consumer gives its messages back and connects anew.
+    A connection error, so that the consumer gives its messages back and connects anew. It has a number, for one
+    without is passed over by what Celery (5.7) first does on a new connection to RabbitMQ (`_quick_drain`), and the
+    message would stay in this worker's hands for good.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.ECONNABORTED, message)
 
 
 class Parking:

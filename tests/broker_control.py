@@ -2,17 +2,20 @@
 
 The fixture `broker` of tests/integration and `control(url)` give a BrokerControl: `count(queue)`, `messages(queue)`
 (the oldest first, and they stay), `empty(*queues)` (those messages are lost, nothing else), `flush()` (all is lost, the
-mark of the broker's life too: FLUSHALL on Redis, a purge of every queue on RabbitMQ) and `put(queue, ...)` (a
-stranger's message at the end of the queue). tests/e2e/broker_view.py shows all that either broker holds as one text.
+mark of the broker's life too: FLUSHALL on Redis, a purge of every queue on RabbitMQ), `put(queue, ...)` (a stranger's
+message at the end of the queue), `held(queue)` (as `count`, with what workers hold) and `dead_queue(queue)` (where
+workers put aside what came from there). tests/e2e/broker_view.py shows all that either broker holds as one text.
 Tests that use nothing else run on both: `make test` on Redis, `make test-rabbitmq` on RabbitMQ.
 """
 
 import base64
 import json
 import time
+import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import amqp
 import redis
@@ -23,6 +26,7 @@ from kombu.utils.url import parse_url
 from config.queues import QUEUES
 from tasks.brokers.amqp import EPOCH_QUEUE
 from tasks.brokers.amqp_dead import DEAD_QUEUE
+from tests import rabbitmq_server
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Held:
         """The one argument of the task that it asks for."""
         argument: dict[str, Any] = json.loads(self.body)[0][0]
         return argument
+
+
+Headers = Mapping[str, Any] | None
+PLAIN: Final = {"content_type": "application/json", "content_encoding": "utf-8"}
 
 
 class BrokerControl(Protocol):
@@ -54,8 +62,14 @@ class BrokerControl(Protocol):
     def flush(self) -> None:
         """Lose everything."""
 
-    def put(self, queue: str, count: int = 1, headers: dict[str, Any] | None = None, body: bytes = b"x") -> None:
-        """Add messages that the product did not send."""
+    def held(self, queue: str) -> int:
+        """How many messages wait in the queue or are in a worker's hands."""
+
+    def dead_queue(self, queue: str) -> str:
+        """The queue of what workers of `queue` put aside."""
+
+    def put(self, queue: str, count: int = 1, headers: Headers = None, body: bytes = b"x", **properties: Any) -> None:
+        """Add messages that the product did not send; `properties` are content_type and content_encoding."""
 
     def close(self) -> None:
         """Give the connection up."""
@@ -85,12 +99,35 @@ class RedisControl:
     def flush(self) -> None:
         self.client.flushall()
 
-    def put(self, queue: str, count: int = 1, headers: dict[str, Any] | None = None, body: bytes = b"x") -> None:
-        message = {"headers": headers or {}, "body": base64.b64encode(body).decode()}
-        self.client.lpush(queue, *[json.dumps(message)] * count)
+    def held(self, queue: str) -> int:
+        taken = [json.loads(one)[2] for one in self.client.hvals("unacked")]
+        return self.count(queue) + taken.count(queue)
+
+    def dead_queue(self, queue: str) -> str:
+        return f"dead.{queue}"
+
+    def put(self, queue: str, count: int = 1, headers: Headers = None, body: bytes = b"x", **properties: Any) -> None:
+        self.client.lpush(queue, *(envelope(queue, headers or {}, body, **properties) for _ in range(count)))
 
     def close(self) -> None:
         self.client.close()
+
+
+def envelope(queue: str, headers: Mapping[str, Any], body: bytes, **properties: Any) -> bytes:
+    """A message as kombu writes it into a Redis list."""
+    told = PLAIN | properties
+    entry = {
+        "body": base64.b64encode(body).decode(),
+        "content-type": told["content_type"],
+        "content-encoding": told["content_encoding"],
+        "headers": dict(headers),
+        "properties": {
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": "base64",
+        },
+    }
+    return json.dumps(entry).encode()
 
 
 class RabbitControl:
@@ -144,11 +181,23 @@ class RabbitControl:
     def flush(self) -> None:
         self.empty(EPOCH_QUEUE, DEAD_QUEUE, *QUEUES)
 
-    def put(self, queue: str, count: int = 1, headers: dict[str, Any] | None = None, body: bytes = b"x") -> None:
+    def held(self, queue: str) -> int:
+        return rabbitmq_server.the_shared().held(self._where["virtual_host"], queue)
+
+    def dead_queue(self, queue: str) -> str:
+        return DEAD_QUEUE
+
+    def put(self, queue: str, count: int = 1, headers: Headers = None, body: bytes = b"x", **properties: Any) -> None:
+        told = {name: value for name, value in (PLAIN | properties).items() if value is not None}
+        made = [Message(body, application_headers=dict(headers or {}), delivery_mode=2, **told) for _ in range(count)]
+        self.publish(queue, *made)
+
+    def publish(self, queue: str, *messages: Any) -> None:
+        """Add messages just as they are."""
         with self._connection() as connection:
             channel = connection.channel()
-            for _ in range(count):
-                message = Message(body, application_headers=headers or {}, delivery_mode=2)
+            channel.queue_declare(queue, passive=True)  # What is sent to a queue that is not there is lost.
+            for message in messages:
                 channel.basic_publish(message, routing_key=queue)
 
     def text(self) -> str:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -27,8 +28,12 @@ SWITCH: Final = "REVPIPE_TEST_BROKER"
 """The environment variable that moves the tests to RabbitMQ when it says `rabbitmq`."""
 PROGRAM: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 MISSING: Final = "RabbitMQ is not installed; on Debian: apt-get install rabbitmq-server"
+RUNNING: Final = "/"
+"""The virtual host of the system that stays up while the end-to-end tests of a process run."""
 APART: Final = "apart"
-"""A virtual host beside the first one, for a system that runs while another one does."""
+"""That of a system beside it, one after the other."""
+LEDGER: Final = "ledger"
+"""That of the integration tests: the workers of a running system must not take their messages."""
 PATIENCE: Final = 120.0
 
 
@@ -46,26 +51,46 @@ def installed() -> bool:
 
 
 _shared: list["RabbitServer"] = []
+_users = 0
 
 
 @contextmanager
 def shared() -> Iterator["RabbitServer"]:
-    """The server of this run of the tests; `settings` leads processes to it for as long as it is there."""
+    """The one server of this process of the tests, which ends with the last that uses it."""
+    global _users  # noqa: PLW0603
     if not installed():
         pytest.skip(MISSING)
-    server = RabbitServer()
+    if not _shared:
+        _shared.append(_started())
+    _users += 1
     try:
-        server.start()
-        _shared.append(server)
+        yield _shared[0]
+    finally:
+        _users -= 1
+        if not _users:
+            _shared.pop().close()
+
+
+@contextmanager
+def alone() -> Iterator["RabbitServer"]:
+    """A server that nobody else uses, to be killed and emptied."""
+    if not installed():
+        pytest.skip(MISSING)
+    server = _started()
+    try:
         yield server
     finally:
-        _shared.clear()
         server.close()
 
 
-def settings(virtual_host: str = "/") -> dict[str, str]:
+def settings(virtual_host: str = RUNNING) -> dict[str, str]:
     """What a process needs in its environment to use the broker of this run: nothing where that is Redis."""
     return {"BROKER_URL": _shared[0].url_of(virtual_host)} if _shared and wanted() else {}
+
+
+def the_shared() -> "RabbitServer":
+    """The server that somebody has from `shared` at this moment."""
+    return _shared[0]
 
 
 class RabbitServer:
@@ -82,10 +107,10 @@ class RabbitServer:
     @property
     def url(self) -> str:
         """As BROKER_URL takes it."""
-        return self.url_of("/")
+        return self.url_of(RUNNING)
 
     def url_of(self, virtual_host: str) -> str:
-        """The same for a virtual host, `/` or APART: nothing is shared between them."""
+        """The same for any of the virtual hosts: nothing is shared between them."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{virtual_host}"
 
     def start(self) -> None:
@@ -138,6 +163,40 @@ class RabbitServer:
             self._epmd.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def held(self, virtual_host: str, queue: str) -> int:
+        """How many messages a queue has, those in workers' hands included, which AMQP tells nobody.
+
+        Asked as Erlang nodes ask each other: rabbitmqctl does so, too, but takes seconds to start.
+        """
+        where = f'rabbit_misc:r(<<"{virtual_host}">>, queue, <<"{queue}">>)'
+        question = (
+            f"{{ok, Q}} = rabbit_amqqueue:lookup({where}), "
+            "{ok, {_, Total}, _} = ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), Total."
+        )
+        cookie = (self.folder / "home" / ".erlang.cookie").read_text().strip()
+        asked = subprocess.run(
+            ["erl_call", "-c", cookie, "-sname", self._node, "-e"],
+            env={**os.environ, **self._names},
+            input=f"{question}\n",
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        found = re.fullmatch(r"\{ok, (\d+)\}\s*", asked.stdout)
+        if found is None:
+            raise RuntimeError(f"RabbitMQ did not tell what {queue} holds: {asked.stdout} {asked.stderr}")
+        return int(found[1])
+
+    @property
+    def _names(self) -> dict[str, str]:
+        """Where Erlang's processes find each other."""
+        return {
+            "HOME": str(self.folder / "home"),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
     @property
     def _log(self) -> Path:
         return self.folder / "rabbitmq.log"
@@ -178,9 +237,7 @@ class RabbitServer:
     def _child(self, *command: str) -> subprocess.Popen[bytes]:
         mine = {
             "PATH": os.environ["PATH"],
-            "HOME": str(self.folder / "home"),
-            "ERL_EPMD_PORT": str(self._epmd_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            **self._names,
             "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
@@ -189,7 +246,9 @@ class RabbitServer:
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 -kernel inet_dist_use_interface {127,0,0,1}",
+            # One thread, which sleeps while it has nothing to do: the processors are for the tests.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none "
+            "-kernel inet_dist_use_interface {127,0,0,1}",
         }
         with self._log.open("ab") as output:
             return subprocess.Popen(
@@ -199,6 +258,7 @@ class RabbitServer:
 
 def _definitions() -> dict[str, object]:
     """The virtual hosts and the one user, in the form of RabbitMQ's definition files."""
+    hosts = (RUNNING, APART, LEDGER)
     salt = b"salt"
     secret = base64.b64encode(salt + hashlib.sha256(salt + b"guest").digest()).decode()
     everything = {"configure": ".*", "write": ".*", "read": ".*"}
@@ -211,9 +271,19 @@ def _definitions() -> dict[str, object]:
                 "tags": "administrator",
             }
         ],
-        "vhosts": [{"name": name} for name in ("/", APART)],
-        "permissions": [{"user": "guest", "vhost": name, **everything} for name in ("/", APART)],
+        "vhosts": [{"name": name} for name in hosts],
+        "permissions": [{"user": "guest", "vhost": name, **everything} for name in hosts],
     }
+
+
+def _started() -> RabbitServer:
+    server = RabbitServer()
+    try:
+        server.start()
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
 def _free_ports(count: int) -> list[int]:

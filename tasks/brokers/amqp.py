@@ -34,8 +34,8 @@ LOOKED_AT: Final = 32
 any order, and few workers hold more."""
 LOOK_EVERY: Final = 30.0
 """Seconds between two looks into one queue: each is written to its log."""
-HEARTBEAT: Final = 20.0
-"""Seconds; a worker whose connection is silently cut notices within two of them, and so does RabbitMQ."""
+HEARTBEAT: Final = 10.0
+"""Seconds; a worker whose connection is silently cut notices within three of them, and so does RabbitMQ."""
 NO_PAUSE: Final = {"interval_start": 0.0, "interval_step": 0.0}
 TLS: Final[dict[str, Any]] = {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
 """The certificate is checked, and that it is for the host in the URL (which None stands for)."""
@@ -219,6 +219,13 @@ def options(settings: Settings, patience: float) -> dict[str, Any]:
         "broker_use_ssl": TLS if str(settings.broker).startswith("amqps://") else False,
         "broker_connection_timeout": PATIENCE,
         "broker_heartbeat": HEARTBEAT,
+        # A dead connection shows when a worker hands the next link on; a lost one the sweep finds a minute later.
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 1, **NO_PAUSE},
+        # By default a worker's mailbox belongs to its connection alone. A worker that connects anew before RabbitMQ
+        # has noticed the end of the old connection is refused then, and ends itself over it.
+        "control_queue_exclusive": False,
+        "control_queue_durable": True,
         # One try to connect: who publishes has a keeper behind it, and a worker counts its own tries.
         "broker_transport_options": {"confirm_publish": True, "patience": patience, "max_retries": 0, **NO_PAUSE},
     }

@@ -1,10 +1,12 @@
-"""AMQP connections that wait for no answer without end: py-amqp's own do while a broker is frozen."""
+"""AMQP connections that wait for no answer without end, as py-amqp's own do, and survive what they can't read."""
 
 import time
 from typing import Any
 
 from amqp.exceptions import RecoverableConnectionError
 from kombu.transport import pyamqp
+
+from tasks.brokers.amqp_frames import readable_frames
 
 
 class BoundedConnection(pyamqp.Connection):
@@ -15,7 +17,7 @@ class BoundedConnection(pyamqp.Connection):
     """
 
     def __init__(self, *args: Any, patience: float = 10.0, **options: Any) -> None:
-        super().__init__(*args, write_timeout=patience, **options)
+        super().__init__(*args, write_timeout=patience, frame_handler=readable_frames, **options)
         self.patience = patience
 
     def drain_events(self, timeout: float | None = None) -> None:

@@ -4,12 +4,14 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
 from revpipe.db import make_engine, transaction
 from revpipe.embedded.client import Lease
 from tests import rabbitmq_server
+from tests.broker_control import control
 from tests.e2e.processes import until
 
 Row = dict[str, Any]
@@ -23,6 +25,9 @@ class LedgerView:
         self._broker = rabbitmq_server.settings(virtual_host)
         self.database_url = self._lease.database_url
         self.redis_url = self._lease.redis_url
+        if self._broker and virtual_host == rabbitmq_server.APART:
+            # Another system may have left something there; that of Redis is each one's own.
+            control(self.broker_url).flush()
         self._engine = make_engine(self.database_url, pool_size=4)
 
     @property
@@ -34,6 +39,19 @@ class LedgerView:
     def broker_url(self) -> str:
         """Where the messages travel."""
         return self._broker.get("BROKER_URL", self.redis_url)
+
+    @property
+    def broker_end(self) -> tuple[str, int] | Path:
+        """Where the broker listens, as a link to it takes that."""
+        url = urlsplit(self.broker_url)
+        return ("127.0.0.1", url.port) if url.port else Path(url.path)
+
+    def over(self, port: int) -> dict[str, str]:
+        """The settings that lead a process to the broker by a link that listens on `port`."""
+        if not self._broker:
+            return {"REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+        url = urlsplit(self.broker_url)
+        return {"BROKER_URL": self.broker_url.replace(f":{url.port}/", f":{port}/")}
 
     def close(self) -> None:
         """Give the servers up."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -52,8 +51,11 @@ class Linked:
         control.heal()
 
     def all_done(self, deals: list[str]) -> None:
-        """Wait for the end; one task for each deal, and the processes are the same as before."""
-        ended = self.split.ledger.all_ended(deals, len(deals), 120)
+        """Wait for the end; one task for each deal, and the processes are the same as before.
+
+        Two messages of a signal may be lost one after the other; on RabbitMQ the sweep takes up to 80 s for each.
+        """
+        ended = self.split.ledger.all_ended(deals, len(deals), 220)
         assert {row["disposition"] for row in ended} == {"acted"}
         done = self.split.vendors.done("tasks.create", deals)
         assert len(done) == len({one["marker"] for one in done}) == len(deals)
@@ -74,15 +76,16 @@ def linked(vendors: Vendors, folders: Path) -> Iterator[Linked]:
     direct = make_url(split.ledger.database_url)
     with ExitStack() as stack:
         stack.callback(split.ledger.close)
-        broker = stack.enter_context(Proxy(Path(urlsplit(split.ledger.redis_url).path)))
+        broker = stack.enter_context(Proxy(split.ledger.broker_end))
         database = stack.enter_context(Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432"))
         by_link = direct.difference_update_query(["host", "port"]).set(host="127.0.0.1", port=database.port)
         settings = {
+            **split.ledger.urls,
+            **split.ledger.over(broker.port),
             **vendors.web_settings(url),
             **vendors.hubspot_settings,
             **vendors.slack_settings,
             "DATABASE_URL": by_link.render_as_string(hide_password=False).replace("+psycopg", ""),
-            "REDIS_URL": f"redis://127.0.0.1:{broker.port}/0",
             "REVPIPE_LEASE_SECONDS": "6",
         }
         made = Linked(split, broker, database, url)
@@ -105,7 +108,7 @@ def _fed(url: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(320)
 @pytest.mark.parametrize("trouble", ["refuse", "stall", "stall-old", "cut"])
 def test_requests_are_accepted_whatever_the_broker_does(linked: Linked, trouble: str) -> None:
     first, *others = (edits := linked.edits(EACH)).values()
@@ -116,7 +119,7 @@ def test_requests_are_accepted_whatever_the_broker_does(linked: Linked, trouble:
     linked.all_done(list(edits))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(320)
 def test_nothing_is_acknowledged_while_the_database_is_away(linked: Linked) -> None:
     first, *others = (edits := linked.edits(EACH)).values()
     assert linked.post(first).status == 202
@@ -133,7 +136,7 @@ def test_nothing_is_acknowledged_while_the_database_is_away(linked: Linked) -> N
     linked.all_done(list(edits))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(320)
 def test_connections_to_the_database_that_break_in_the_middle_of_work(linked: Linked) -> None:
     edits = linked.edits(EACH * 3)
     for one in edits.values():

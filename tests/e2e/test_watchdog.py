@@ -6,24 +6,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlparse
 
 import psutil
 import pytest
 import redis
-from celery import Celery
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from config.settings import load
 from revpipe.db import make_engine, transaction
 from revpipe.drill.proxy import Proxy
-from tasks.app import make_app
 from tasks.dead_queue import CAPACITY
+from tasks.dispatch import connect
 from tasks.watchdog import EXIT_CODE
+from tests import rabbitmq_server
+from tests.broker_control import RabbitControl, control
 from tests.e2e.deaf_link import DeafLink
 from tests.e2e.ledger_view import LedgerView, Row
-from tests.e2e.odd_entries import body, envelope, headers
+from tests.e2e.odd_entries import body, headers
 from tests.e2e.processes import ROOT, Process, environment, run, until
 
 QUEUE = "maintenance"
@@ -57,15 +57,20 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ledger = LedgerView(folder)
-        self.socket = Path(urlparse(self.ledger.redis_url).path)
-        self.broker = redis.Redis.from_url(self.ledger.redis_url)
-        self._app: Celery = make_app(load(self.ledger.urls))
+        self.broker = control(self.ledger.broker_url)
+        self.end = self.ledger.broker_end
         self._logs = 0
 
     def close(self) -> None:
-        self._app.close()
         self.broker.close()
         self.ledger.close()
+
+    def make_queues(self) -> None:
+        """As the keeper does: on RabbitMQ there are none before somebody asks for room."""
+        way = connect(load(self.ledger.urls))
+        assert way.room(QUEUE)
+        way.broker.close()
+        way.app.close()
 
     @contextmanager
     def worker(self, deaf_after: float = 60.0, **settings: str) -> Iterator[Worker]:
@@ -80,57 +85,56 @@ class Site:
 
     def send(self, times: int = 1) -> None:
         """Messages that the worker can run."""
-        for _ in range(times):
-            self._app.send_task(TASK, queue=QUEUE)
+        self.broker.put(QUEUE, times, headers(task=TASK), body(args=[]))
 
     def all_done(self, seconds: float = 60.0) -> None:
         """Wait until no message is in the queue or in a worker's hands."""
-        until(lambda: not self.broker.llen(QUEUE) and not self.broker.exists("unacked"), "an empty queue", seconds)
+        until(lambda: not self.broker.held(QUEUE), "an empty queue", seconds)
 
-    def over(self, port: int) -> dict[str, str]:
-        """The broker's address at a proxy."""
-        return {"REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+    def waiting(self, count: int) -> None:
+        """Wait until so many messages are in the queue and in nobody's hands."""
+        until(lambda: self.broker.count(QUEUE) == count, f"{count} messages in the queue")
 
 
 @pytest.fixture(scope="module")
 def site(folders: Path) -> Iterator[Site]:
     made = Site(folders / "watchdog")
     assert run(made.ledger.urls, "migrate").returncode == 0
+    made.make_queues()
     yield made
     made.close()
 
 
 @pytest.fixture(autouse=True)
 def empty(site: Site) -> None:
-    site.broker.flushall()
+    site.broker.flush()
 
 
 def test_a_deaf_worker_ends_itself_and_the_next_one_goes_on(site: Site) -> None:
-    with DeafLink(site.socket) as link:
-        with site.worker(4, **site.over(link.port)) as worker:
+    with DeafLink(site.end) as link:
+        with site.worker(4, **site.ledger.over(link.port)) as worker:
             site.send()
             site.all_done()
-            link.deaf.set()
-            assert link.swallowed.wait(30)
+            link.deafen()
             site.send(2)
             assert worker.ended(60) == EXIT_CODE
             assert "worker_deaf" in worker.log.read_text()
-        assert site.broker.llen(QUEUE) == 2
-        link.deaf.clear()
-        with site.worker(4, **site.over(link.port)):
+        site.waiting(2)
+        link.heal()
+        with site.worker(4, **site.ledger.over(link.port)):
             site.all_done()
 
 
 def test_neither_a_busy_worker_nor_one_without_a_broker_ends_itself(site: Site) -> None:
-    with Proxy(site.socket) as proxy, site.worker(2, **site.over(proxy.port)) as worker:
+    with Proxy(site.end) as proxy, site.worker(2, **site.ledger.over(proxy.port)) as worker:
         engine = make_engine(site.ledger.database_url)
         with transaction(engine) as tx:
             tx.execute(text("LOCK TABLE cached_parts IN ACCESS EXCLUSIVE MODE"))
             site.send(3)
-            until(lambda: site.broker.llen(QUEUE) == 2, "the first of three messages in work")
+            site.waiting(2)
             time.sleep(5)
             assert worker.lives
-            assert site.broker.llen(QUEUE) == 2
+            assert site.broker.count(QUEUE) == 2
         engine.dispose()
         site.all_done()
         proxy.set("refuse")
@@ -145,7 +149,7 @@ def test_neither_a_busy_worker_nor_one_without_a_broker_ends_itself(site: Site) 
 
 @pytest.mark.timeout(180)
 def test_a_worker_outlives_a_half_open_connection_and_a_restart_of_the_broker(site: Site) -> None:
-    with Proxy(site.socket) as proxy, site.worker(**site.over(proxy.port)) as worker:
+    with Proxy(site.end) as proxy, site.worker(60, **site.ledger.over(proxy.port)) as worker:
         site.send()
         site.all_done()
         # What firewalls do: the old connections are dead, and neither end is told.
@@ -163,19 +167,18 @@ def test_a_worker_outlives_a_half_open_connection_and_a_restart_of_the_broker(si
 @pytest.mark.timeout(180)
 def test_a_bad_message_that_nobody_takes_is_not_acknowledged(site: Site) -> None:
     """Its dead queue is full and the ledger away: it stays in its queue until one of them takes it."""
-    entry, carried = envelope(body(), headers(task="nobody.knows"))
-    entry = entry.replace(b'"enrich.high"', f'"{QUEUE}"'.encode())
-    site.broker.lpush(f"dead.{QUEUE}", *[b"full"] * CAPACITY)
+    carried = body()
+    site.broker.put(site.broker.dead_queue(QUEUE), CAPACITY)
     address = make_url(site.ledger.database_url)
     with Proxy(Path(str(address.query["host"])) / f".s.PGSQL.{address.query['port']}") as proxy:
         away = address.set(host="127.0.0.1", port=proxy.port, query={}).render_as_string(hide_password=False)
         with site.worker(DATABASE_URL=away) as worker:
             proxy.set("refuse")
-            site.broker.lpush(QUEUE, entry)
+            site.broker.put(QUEUE, headers=headers(task="nobody.knows"), body=carried)
             worker.says("message_not_parked")
             until(lambda: worker.log.read_text().count("message_not_parked") > 2, "further tries")
             assert worker.lives
-            until(lambda: site.broker.llen(QUEUE) + site.broker.hlen("unacked") == 1, "the message in its queue")
+            until(lambda: site.broker.held(QUEUE) == 1, "the message in its queue")
             proxy.set("pass")
 
             def letters() -> list[Row]:
@@ -189,18 +192,26 @@ def test_a_bad_message_that_nobody_takes_is_not_acknowledged(site: Site) -> None
 
 
 def _restart_broker(site: Site) -> None:
-    """End the server as a maintenance window does; its supervisor starts it again."""
-    (server,) = [one for one in psutil.process_iter() if _is_server(one, site.folder)]
-    server.terminate()
-    server.wait(30)
+    """End the server as a maintenance window does, and have it again."""
+    if rabbitmq_server.wanted():
+        server = rabbitmq_server.the_shared()
+        server.stop()
+        server.start()
+        RabbitControl(site.ledger.broker_url).settled()
+        return
+    (valkey,) = [one for one in psutil.process_iter() if _is_server(one, site.folder)]
+    valkey.terminate()
+    valkey.wait(30)
+    # Its supervisor starts it again.
+    until(lambda: _answers(site), "the broker after its restart")
 
-    def answers() -> bool:
-        try:
-            return bool(site.broker.ping())
-        except redis.RedisError:
-            return False
 
-    until(answers, "the broker after its restart")
+def _answers(site: Site) -> bool:
+    try:
+        site.broker.count(QUEUE)
+    except redis.RedisError:
+        return False
+    return True
 
 
 def _is_server(one: psutil.Process, folder: Path) -> bool:

@@ -104,7 +104,7 @@ def policy() -> dict[str, ActionPolicy]:
 
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[rabbitmq_server.RabbitServer]:
-    """A RabbitMQ that tests share one after the other."""
+    """A RabbitMQ that tests share one after the other, the end-to-end tests of this process among them."""
     with rabbitmq_server.shared() as server:
         yield server
 
@@ -113,7 +113,7 @@ def rabbit() -> Iterator[rabbitmq_server.RabbitServer]:
 def broker_url(pair: Lease, request: pytest.FixtureRequest) -> str:
     """Where messages travel, as BROKER_URL takes it."""
     if rabbitmq_server.wanted():
-        return str(request.getfixturevalue("rabbit").url)
+        return str(request.getfixturevalue("rabbit").url_of(rabbitmq_server.LEDGER))
     return pair.broker_url
 
 

@@ -20,6 +20,7 @@ from tasks import dispatch
 from tasks.brokers.amqp import EPOCH_QUEUE, HELD, AmqpBroker
 from tasks.brokers.amqp_dead import DEAD_QUEUE
 from tasks.brokers.fair_consumer import DELAYS, FairConsumer, ahead
+from tests import rabbitmq_server
 from tests.broker_control import RabbitControl
 from tests.integration.conftest import MakeServices
 from tests.integration.ledger_fixtures import MovableClock, call, put, rows
@@ -30,12 +31,19 @@ BOUND = 6.0
 """Seconds: two to connect, two for an answer, and as much again for a busy machine. Without bounds it is for ever."""
 
 
+@pytest.fixture(scope="module")
+def alone() -> Iterator[RabbitServer]:
+    """A RabbitMQ of their own: they kill, freeze and empty it."""
+    with rabbitmq_server.alone() as server:
+        yield server
+
+
 @pytest.fixture
-def way(rabbit: RabbitServer) -> Iterator[dispatch.CeleryDispatcher]:
+def way(alone: RabbitServer) -> Iterator[dispatch.CeleryDispatcher]:
     """The way of the web process and the keeper to an emptied RabbitMQ."""
-    RabbitControl(rabbit.url).settled()
-    RabbitControl(rabbit.url).flush()
-    made = dispatch.connect(Settings(redis_url="redis://127.0.0.1:1/0", broker_url=rabbit.url))
+    RabbitControl(alone.url).settled()
+    RabbitControl(alone.url).flush()
+    made = dispatch.connect(Settings(redis_url="redis://127.0.0.1:1/0", broker_url=alone.url))
     made.room(QUEUE)  # Whoever feeds asks for room first, and the queues are made at that.
     yield made
     made.broker.close()
@@ -43,14 +51,14 @@ def way(rabbit: RabbitServer) -> Iterator[dispatch.CeleryDispatcher]:
 
 
 @pytest.fixture
-def held(rabbit: RabbitServer) -> RabbitControl:
-    return RabbitControl(rabbit.url)
+def held(alone: RabbitServer) -> RabbitControl:
+    return RabbitControl(alone.url)
 
 
 @pytest.fixture
-def worker(rabbit: RabbitServer) -> Iterator[Any]:
+def worker(alone: RabbitServer) -> Iterator[Any]:
     """A connection that takes messages as a worker does, and acknowledges none."""
-    with amqp.Connection(host=f"127.0.0.1:{rabbit.port}") as connection:
+    with amqp.Connection(host=f"127.0.0.1:{alone.port}") as connection:
         channel = connection.channel()
         channel.basic_qos(0, 1, False)
         yield channel
@@ -195,7 +203,7 @@ def test_the_mark_of_its_life_outlives_connections_and_goes_with_a_purge(
 
 
 def test_the_mark_is_not_gone_because_somebody_else_reads_it(
-    way: dispatch.CeleryDispatcher, rabbit: RabbitServer, worker: Any
+    way: dispatch.CeleryDispatcher, alone: RabbitServer, worker: Any
 ) -> None:
     mark = way.begin_epoch()
     message = worker.basic_get(EPOCH_QUEUE)
@@ -239,26 +247,26 @@ def test_a_strangers_message_and_one_put_aside_by_us_come_out_alike(
     way.forget_dead([ours])
 
 
-def test_an_unknown_queue_is_made_again_after_the_node_lost_everything(rabbit: RabbitServer) -> None:
+def test_an_unknown_queue_is_made_again_after_the_node_lost_everything(alone: RabbitServer) -> None:
     """A restart keeps messages and the mark; a reset is noticed, and the queues are there again by asking."""
-    way = dispatch.connect(Settings(redis_url="redis://127.0.0.1:1/0", broker_url=rabbit.url))
+    way = dispatch.connect(Settings(redis_url="redis://127.0.0.1:1/0", broker_url=alone.url))
     mark = way.begin_epoch() if way.epoch() is None else way.epoch()
-    held = RabbitControl(rabbit.url)
+    held = RabbitControl(alone.url)
     held.empty(QUEUE)
     send(way, 2)
-    rabbit.kill()
+    alone.kill()
     assert isinstance(bounded(way.epoch), Transient)
     assert bounded(lambda: way.room(QUEUE)) == 0
     assert isinstance(bounded(lambda: send(way)), Transient)
-    rabbit.start()
+    alone.start()
     assert mark_of(way) == mark
     held.settled()
     assert held.count(QUEUE) == 2
     send(way)  # Its connection died while nobody used it: the message goes out all the same.
     assert held.count(QUEUE) == 3
-    rabbit.kill()
-    rabbit.forget()
-    rabbit.start()
+    alone.kill()
+    alone.forget()
+    alone.start()
     assert way.epoch() is None
     assert way.room(QUEUE) == QUEUES[QUEUE].depth
     send(way)
@@ -268,11 +276,11 @@ def test_an_unknown_queue_is_made_again_after_the_node_lost_everything(rabbit: R
 
 
 def test_a_frozen_server_blocks_nobody_and_a_late_word_is_not_taken_for_anothers(
-    way: dispatch.CeleryDispatcher, rabbit: RabbitServer, held: RabbitControl
+    way: dispatch.CeleryDispatcher, alone: RabbitServer, held: RabbitControl
 ) -> None:
     send(way, 1)
     assert way.room(QUEUE) > 0
-    with rabbit.frozen():
+    with alone.frozen():
         assert isinstance(bounded(lambda: send(way)), Transient)
         assert bounded(lambda: way.room(QUEUE)) == 0
         assert isinstance(bounded(way.epoch), Transient)
@@ -284,11 +292,11 @@ def test_a_frozen_server_blocks_nobody_and_a_late_word_is_not_taken_for_anothers
     assert held.count(QUEUE) == before + 1
 
 
-def test_a_queue_with_other_arguments_is_named(rabbit: RabbitServer) -> None:
+def test_a_queue_with_other_arguments_is_named(alone: RabbitServer) -> None:
     """Somebody declared it by hand, or an older release did: RabbitMQ does not change a queue that is there."""
-    way = dispatch.connect(Settings(redis_url="redis://127.0.0.1:1/0", broker_url=rabbit.url))
+    way = dispatch.connect(Settings(redis_url="redis://127.0.0.1:1/0", broker_url=alone.url))
     way.room(QUEUE)
-    with amqp.Connection(host=f"127.0.0.1:{rabbit.port}") as connection:
+    with amqp.Connection(host=f"127.0.0.1:{alone.port}") as connection:
         channel = connection.channel()
         for name in (QUEUE, EPOCH_QUEUE):
             channel.queue_delete(name)
@@ -297,7 +305,7 @@ def test_a_queue_with_other_arguments_is_named(rabbit: RabbitServer) -> None:
         with pytest.raises(Transient, match=r"enrich\.standard"):
             way.epoch()
     finally:
-        with amqp.Connection(host=f"127.0.0.1:{rabbit.port}") as connection:
+        with amqp.Connection(host=f"127.0.0.1:{alone.port}") as connection:
             connection.channel().queue_delete(QUEUE)
         assert way.epoch() is None
         way.broker.close()

@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import rabbitmq_server
+from tests.broker_control import control
 from tests.integration.formation_fixtures import Command, child, data_folder, run, started, users_of, within
 
 UP = ("up", "--sandbox", "--port", "0", "--data-dir")
@@ -24,6 +26,17 @@ pytestmark = pytest.mark.timeout(400)
 def folder() -> Iterator[Path]:
     with data_folder() as folder:
         yield folder
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings that lead to the broker of this run of the tests, emptied, where that is not the embedded one."""
+    if not rabbitmq_server.wanted():
+        return {}
+    request.getfixturevalue("rabbit")
+    settings = rabbitmq_server.settings(rabbitmq_server.APART)
+    control(settings["BROKER_URL"]).flush()
+    return settings
 
 
 def answer(url: str) -> Any:
@@ -52,9 +65,9 @@ def test_a_port_in_use_is_told_before_anything_starts(folder: Path) -> None:
     assert not (folder / "postgres").exists()
 
 
-def test_its_life_from_ready_to_one_sigterm(folder: Path) -> None:
+def test_its_life_from_ready_to_one_sigterm(folder: Path, broker: dict[str, str]) -> None:
     stale(folder)
-    with started(*UP, str(folder)) as up:
+    with started(*UP, str(folder), **broker) as up:
         url, logs = up.word("ready"), Path(up.word("logs"))
         ready_means_that_all_answer(url, logs)
         a_second_one_is_refused(up, folder)
@@ -69,14 +82,14 @@ def test_its_life_from_ready_to_one_sigterm(folder: Path) -> None:
     assert within(PATIENCE, lambda: not users_of(folder))
 
 
-def test_killed_it_leaves_nothing_and_starts_anew(folder: Path) -> None:
-    with started(*UP, str(folder)) as up:
+def test_killed_it_leaves_nothing_and_starts_anew(folder: Path, broker: dict[str, str]) -> None:
+    with started(*UP, str(folder), **broker) as up:
         up.word("ready")
         assert len(users_of(folder)) > 6
         up.process.kill()
         assert up.ends() == -signal.SIGKILL
         assert within(PATIENCE, lambda: not users_of(folder)), users_of(folder)
-    with started(*UP, str(folder)) as up:
+    with started(*UP, str(folder), **broker) as up:
         up.word("ready")
         (supervisor,) = [one for one in users_of(folder) if "revpipe.embedded.supervisor" in one.cmdline()]
         supervisor.kill()
@@ -85,8 +98,8 @@ def test_killed_it_leaves_nothing_and_starts_anew(folder: Path) -> None:
     assert within(PATIENCE, lambda: not users_of(folder)), users_of(folder)
 
 
-def test_told_to_stop_while_it_starts_it_stops(folder: Path) -> None:
-    with started(*UP, str(folder)) as up:
+def test_told_to_stop_while_it_starts_it_stops(folder: Path, broker: dict[str, str]) -> None:
+    with started(*UP, str(folder), **broker) as up:
         assert within(PATIENCE, (folder / "logs" / "web.log").exists)
         up.process.send_signal(signal.SIGINT)
         assert up.ends() == 0, up.said()
