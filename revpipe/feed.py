@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
+from sqlalchemy import Connection
 
-from config.queues import QUEUES, Queue, is_quarantine
+from config.queues import QUEUES, URGENT, Queue, is_quarantine
 from revpipe import quarantine
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
@@ -18,7 +19,9 @@ from revpipe.work import ACTIONS, SIGNALS, Chunk, Claim, Table
 
 log = structlog.get_logger(__name__)
 
-BEHIND: Final = timedelta(seconds=0.2)
+ENOUGH: Final = 2
+"""Messages that wait in a queue beyond which another would only wait, too: then a chunk has time to fill up."""
+BEHIND: Final = timedelta(seconds=0.02)
 """A row that waits longer has others before it: who has worked it sees to it that its queue does not run dry."""
 
 
@@ -56,6 +59,8 @@ def offer(services: Services, queues: Iterable[str]) -> int:
 def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
     table, now = table_of(queue), services.clock.now()
     with transaction(services.engine, durable=False) as tx:
+        if room <= queue.depth - ENOUGH and queue.priority not in URGENT and not _fills_one(tx, table, queue, now):
+            return []
         due, most = _FAIR if table is SIGNALS else _OLDEST.format(which="", order=""), room * queue.chunk
         if is_quarantine(queue.name):
             which, most = quarantine.let_in(tx, table, queue, now)
@@ -72,6 +77,16 @@ def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
         ).all()
     ordered = in_turn(rows)
     return [_send(queue, ordered[start : start + queue.chunk]) for start in range(0, len(ordered), queue.chunk)]
+
+
+def _fills_one(tx: Connection, table: Table, queue: Queue, now: datetime) -> bool:
+    """Whether a whole chunk is due."""
+    due = f"SELECT 1 FROM {table.name} WHERE {_DUE} LIMIT :chunk"  # noqa: S608
+    found = tx.execute(
+        sql(f"SELECT count(*) FROM ({due}) AS due"),  # noqa: S608
+        {"queue": queue.name, "now": now, "chunk": queue.chunk},
+    )
+    return bool(found.scalar_one() == queue.chunk)
 
 
 def in_turn(rows: Iterable[Any]) -> list[Any]:

@@ -178,3 +178,21 @@ def test_who_finds_no_backlog_asks_for_none(services: Services, broker: BrokerCo
     rows(services, "UPDATE signals SET sent_at = NULL WHERE deal_id = 'd2'")
     run_stage(services, "enrich")
     assert one(services, "SELECT sent_at FROM signals WHERE deal_id = 'd2'") == {"sent_at": None}
+
+
+def test_behind_two_messages_only_full_ones_are_sent(services: Services, broker: BrokerControl) -> None:
+    queue = QUEUES["enrich.standard"]
+    waiting(services, queue.chunk - 1, "standard")
+    broker.flush()
+    broker.put(queue.name, 2)
+    assert feed.offer(services, [queue.name]) == 0
+    put(services, call("one more", "e1"))
+    assert one(services, "SELECT count(*) AS n FROM signals WHERE sent_at IS NULL") == {"n": 0}
+    assert broker.count(queue.name) == 3
+
+
+def test_urgent_ones_do_not_wait_for_company(services: Services, broker: BrokerControl) -> None:
+    queue = waiting(services, 1, "high")
+    broker.flush()
+    broker.put(queue, 2)
+    assert feed.offer(services, [queue]) == 1
