@@ -12,7 +12,7 @@ from config.queues import OUTBOUND, needed_settings
 from config.settings import Settings, require
 from revpipe import action_policy, context_needs, crash, retention, time_scale
 from revpipe.circuits import RedisCircuits, scope_of
-from revpipe.clock import SystemClock
+from revpipe.clock import LedgerClock
 from revpipe.db import make_engine
 from revpipe.errors import Misconfigured, Permanent, RevpipeError
 from revpipe.gate import RedisGate, limits
@@ -121,11 +121,14 @@ def _services(
     if asks_circuits:
         circuits = RedisCircuits(_asking_client(settings, dispatcher), scope_of(settings.database_url))
     needs = context_needs.load((CONFIG / "sources.yaml").read_text(encoding="utf-8"), "config/sources.yaml")
+    clock = LedgerClock()
     return Services(
         settings=settings,
-        engine=make_engine(str(settings.database_url), pool_size=connections, prepared=settings.database_prepared),
+        engine=make_engine(
+            str(settings.database_url), pool_size=connections, prepared=settings.database_prepared, clock=clock
+        ),
         dispatcher=dispatcher,
-        clock=SystemClock(),
+        clock=clock,
         rules=load_rules(settings),
         policy=load_policy(),
         needs=needs,

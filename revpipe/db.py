@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
+from revpipe.clock import LedgerClock
 from revpipe.db_connection import ANSWER_SECONDS, BoundedConnection
 
 T = TypeVar("T")
@@ -44,12 +45,18 @@ class Base(DeclarativeBase):
 
 
 def make_engine(
-    url: str, *, pool_size: int = 5, prepared: bool = True, answer_seconds: float = ANSWER_SECONDS
+    url: str,
+    *,
+    pool_size: int = 5,
+    prepared: bool = True,
+    answer_seconds: float = ANSWER_SECONDS,
+    clock: LedgerClock | None = None,
 ) -> Engine:
     """An engine for the ledger at `url`. Opens no connection yet.
 
     Sessions hold no state that a transaction pooler would lose. Behind such a pooler `prepared` is off, and the
     time limits of the sessions are the pooler's to set. No answer is waited for longer than `answer_seconds`.
+    `clock` is told the server's time.
     """
     engine = create_engine(
         url,
@@ -74,6 +81,7 @@ def make_engine(
     def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> BoundedConnection:
         made = BoundedConnection.connect(*arguments, **options)
         made.answer_seconds = answer_seconds
+        _ask_time(made, clock)
         return made
 
     @event.listens_for(engine, "checkin")
@@ -85,7 +93,7 @@ def make_engine(
         # A question before every transaction would cost a round trip each: what was in use just now is asked only if
         # it has something to say for itself, which between transactions is that it was closed.
         trusted = time.monotonic() - record.info.get(_USED_AT, 0.0) < TRUSTED_SECONDS and not _speaks(connection)
-        if not trusted and not _answers(connection):
+        if not trusted and not _answers(connection, clock):
             raise DisconnectionError
 
     return engine
@@ -100,13 +108,20 @@ def _speaks(connection: Any) -> bool:
         return True
 
 
-def _answers(connection: Any) -> bool:
+def _answers(connection: Any, clock: LedgerClock | None) -> bool:
     try:
-        connection.execute("SELECT 1")
-        connection.rollback()
+        _ask_time(connection, clock)
     except psycopg.Error:
         return False
     return True
+
+
+def _ask_time(connection: BoundedConnection, clock: LedgerClock | None) -> None:
+    asked_at = time.monotonic()
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    connection.rollback()
+    if clock and row:
+        clock.hear(row[0], asked_at, time.monotonic())
 
 
 @cache
@@ -127,6 +142,12 @@ def transaction(engine: Engine, *, durable: bool = True) -> Iterator[Connection]
         if not durable:
             connection.execute(sql("SET LOCAL synchronous_commit = off"))
         yield connection
+
+
+def server_time(tx: Connection) -> datetime:
+    """The time at the database server, aware."""
+    now: datetime = tx.execute(sql("SELECT clock_timestamp()")).scalar_one()
+    return now
 
 
 def unless_deadlocked(engine: Engine, do: Callable[[Connection], T]) -> T:

@@ -47,7 +47,7 @@ class StageTask(Task):  # type: ignore[misc]
 
     def run_stage(self, run: Callable[[Chunk, Services], Chunk | None], message: Any) -> dict[str, Any] | None:
         """Read the message, run the stage, and return what the next link gets; nothing ends the chain."""
-        setattr(self.request, BEGAN, time.time())
+        setattr(self.request, BEGAN, self.services.clock.now().timestamp())
         with bind_correlation(correlation_of(self.request) or str(self.request.id)):
             try:
                 chunk = Chunk.from_message(message)

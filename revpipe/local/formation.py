@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from sqlalchemy import Engine
 from config.queues import QUEUES, needed_settings
 from config.settings import Settings, require
 from revpipe import leases, lifeline, migrate
-from revpipe.db import make_engine, transaction
+from revpipe.db import make_engine, server_time, transaction
 from revpipe.embedded import client as embedded
 from revpipe.errors import Misconfigured
 from revpipe.keeper import DUTY
@@ -160,7 +159,7 @@ def _free_duty(engine: Engine) -> None:
     with transaction(engine) as tx:
         duty = leases.state(tx, DUTY)
         if duty is not None:
-            leases.release(tx, DUTY, duty["holder"], datetime.now(UTC))
+            leases.release(tx, DUTY, duty["holder"], server_time(tx))
 
 
 def _environment(settings: Settings, vendors: far_side.FarSide | None, read: int) -> Mapping[str, str]:

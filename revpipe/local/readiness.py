@@ -5,14 +5,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from revpipe import leases
-from revpipe.db import transaction
+from revpipe.db import server_time, transaction
 from revpipe.keeper import DUTY
 from revpipe.local.child import Child
 
@@ -27,7 +26,8 @@ class Readiness:
         self._engine = engine
         self._web = web
         self._sandbox = sandbox
-        self._since = datetime.now(UTC)
+        with transaction(engine) as tx:
+            self._since = server_time(tx)
         self._deadline = time.monotonic() + START_SECONDS
 
     @property

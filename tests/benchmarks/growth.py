@@ -39,7 +39,7 @@ from revpipe import (
     sweep,
     unknowns,
 )
-from revpipe.clock import SystemClock
+from revpipe.clock import LedgerClock
 from revpipe.db import make_engine, transaction
 from revpipe.embedded.client import servers, wait_stopped
 from revpipe.generating import fill
@@ -125,7 +125,7 @@ def _opened(folder: Path) -> Iterator[Services]:
             settings=settings,
             engine=engine,
             dispatcher=RoomForOne(),
-            clock=SystemClock(),
+            clock=LedgerClock(),
             rules=bootstrap.load_rules(settings),
             policy=bootstrap.load_policy(),
             needs=context_needs.load(shipped),
