@@ -1,7 +1,7 @@
 """From a signal, its context and its history to the facts that rules see."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,37 +12,50 @@ from revpipe.signals import Signal
 
 __all__ = ["EVENTS", "FIELDS", "Facts", "Field", "facts"]
 
-Facts = dict[str, dict[str, Any] | datetime]
 _LIST_LIMIT: Final = 200
 _MOST: Final = 2**63 - 1
 
 
+class Facts(Mapping[str, Any]):
+    """Everything a rule may ask about, by root. A root is made when it is first asked for: most are never."""
+
+    def __init__(self, roots: Mapping[str, Callable[[], Mapping[str, Any]]], now: datetime) -> None:
+        self._roots = roots
+        self._made: dict[str, Any] = {"now": now}
+
+    def __getitem__(self, root: str) -> Any:
+        if root not in self._made:
+            raw = self._roots[root]()
+            self._made[root] = {name: shape(raw.get(name), field.type) for name, field in FIELDS[root].items()}
+        return self._made[root]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._roots, "now"))
+
+    def __len__(self) -> int:
+        return len(self._roots) + 1
+
+
 def facts(signal: Signal, parts: Mapping[str, Part], history: Mapping[str, Any], now: datetime) -> Facts:
-    """Everything a rule may ask about: each field of each root, of the type it promises, or None if absent.
+    """Each field of each root, of the type it promises, or None if absent.
 
     `history` is {"open_actions": [{"rule", "type"}], "actions_30d": int, "signals_7d": int}. `now` is aware.
     A value of the wrong type counts as absent: a rule must never meet a text where it expects a number.
     """
     now = now.astimezone(UTC)
-    values = {name: _value(parts, name) for name in ("deal", "change", "account", "contact", "calls")}
-    deal, account, contact = values["deal"], values["account"], values["contact"]
-    change = values["change"]
-    raw: dict[str, Mapping[str, Any]] = {
-        "signal": _signal_facts(signal, change, now),
-        "deal": {**deal, **deal_facts(signal, deal, change, now), "id": deal.get("id") or signal.deal_id},
-        "account": {**account, "id": account.get("id") or deal.get("account_id") or signal.account_id},
-        "contact": {**contact, "id": contact.get("id") or signal.contact_id},
-        "calls": {**values["calls"], **call_facts(signal, values["calls"], now)},
-        "history": {**history, **_history_facts(history)},
-        "intent": _value(parts, "intent"),
-        "behaviour": _value(parts, "behaviour"),
+    deal, change = _value(parts, "deal"), _value(parts, "change")
+    account, contact, calls = (_value(parts, name) for name in ("account", "contact", "calls"))
+    roots: dict[str, Callable[[], Mapping[str, Any]]] = {
+        "signal": lambda: _signal_facts(signal, change, now),
+        "deal": lambda: {**deal, **deal_facts(signal, deal, change, now), "id": deal.get("id") or signal.deal_id},
+        "account": lambda: {**account, "id": account.get("id") or deal.get("account_id") or signal.account_id},
+        "contact": lambda: {**contact, "id": contact.get("id") or signal.contact_id},
+        "calls": lambda: {**calls, **call_facts(signal, calls, now)},
+        "history": lambda: {**history, **_history_facts(history)},
+        "intent": lambda: _value(parts, "intent"),
+        "behaviour": lambda: _value(parts, "behaviour"),
     }
-    shaped: Facts = {
-        root: {name: shape(raw[root].get(name), field.type) for name, field in fields.items()}
-        for root, fields in FIELDS.items()
-        if root != "now"
-    }
-    return {**shaped, "now": now}
+    return Facts(roots, now)
 
 
 def shape(value: Any, type_name: str) -> Any:

@@ -110,9 +110,13 @@ def _received(split: Split, url: str) -> list[str]:
     assert door.hubspot(split.vendors.edit(overdue, amount="64205")).status == 202
     assert door.gong(split.vendors.call(called, **competitor())).status == 202
     assert split.states([overdue, called]) == {"received"}
-    held = all_text(split.ledger.broker_url)
-    for row in split.ledger.signals_of([overdue, called]):
-        assert str(row["signal_id"]) in held
+    ids = [str(row["signal_id"]) for row in split.ledger.signals_of([overdue, called])]
+
+    def held_all() -> str:
+        text = all_text(split.ledger.broker_url)
+        return text if all(one in text for one in ids) else ""
+
+    held = until(held_all, "the messages, which are sent beside the answer")
     assert [word for word in PERSONAL if word in held] == []
     return [overdue, called]
 
