@@ -244,6 +244,9 @@ class Dispatcher(Protocol):
     def forget_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Remove messages that are in the ledger now. Raises Transient; they then come again."""
 
+    def close(self) -> None:
+        """Give all connections up; the next call opens them again."""
+
 
 class Gate(Protocol):
     """What every call to a vendor passes: circuit and rate tokens before, the outcome after, in the same thread."""

@@ -83,6 +83,11 @@ class CeleryDispatcher:
         """Mark the broker's present life anew."""
         return self.broker.begin_epoch()
 
+    def close(self) -> None:
+        """Give all connections up."""
+        self.broker.close()
+        self.app.close()
+
     def take_dead(self, limit: int) -> Sequence[DeadMessage]:
         """At most `limit` messages that were put aside; they stay until forgotten."""
         return self.broker.take_dead(limit)

@@ -34,6 +34,7 @@ def ledger(make: Callable[[Settings], Services] = for_keeper) -> Iterator[Servic
                 raise click.ClickException(_not_ready(settings, at))
             yield services
         finally:
+            services.dispatcher.close()
             services.engine.dispose()
 
 

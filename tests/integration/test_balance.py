@@ -71,8 +71,8 @@ def ledger_says(services: Services) -> dict[str, int]:
 def test_every_way_in_and_out_is_counted_once(services: Services, hubspot: FakeAdapter) -> None:
     hubspot.script = lambda order: Permanent("no such owner") if order.deal_id == "bad" else EffectUnknown("who knows")
     put(services, call("acted"), call("buried", "bad"), call("unsure", "odd"), call("own", suppressed="own_write"))
-    put(services, {"id": "noise", "event": "deal.updated", "deal": "d9"}, call("acted"))
-    put(services, *(call(f"more{at}", f"m{at}") for at in range(3)))
+    more = (call(f"more{at}", f"m{at}") for at in range(3))
+    put(services, {"id": "noise", "event": "deal.updated", "deal": "d9"}, call("acted"), *more)
     assert look(services).classes["on_its_way"] == 7
     run_to(services, "execute")
     run_act(services)
