@@ -29,4 +29,4 @@ def test_both_of_two_that_lock_crosswise_are_done_once(services: Services) -> No
 
     at_once(2, cross)
     assert [row["replays"] for row in rows(services, "SELECT replays FROM signals")] == [2, 2]
-    assert len(tries) == 3
+    assert len(tries) > 2, "nobody had to give way"
