@@ -1,6 +1,8 @@
 # What a newcomer needs: make demo, make test. Every target makes .venv first where that is needed.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+# A machine that forbids Python to keep what it compiled would have every process here compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A PYTHON of your own wins: make setup PYTHON=/path/to/python3.12
 # The search starts from / because .python-version, which is the platform's, would mislead a version manager here.
@@ -11,16 +13,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo up test test-rabbitmq chaos chaos-proof lint bench bench-quick lock clean
+.PHONY: help setup demo up screenshots test test-wider test-rabbitmq chaos chaos-proof lint bench bench-quick costs lock clean
 
 help:
 	@echo "make demo   three deals, a fortnight, against simulated vendors (DEMO_ARGS=--exit ends by itself)"
 	@echo "make up     everything on this machine (UP_ARGS=--sandbox for simulated vendors)"
 	@echo "make test   all tests (TEST_ARGS are pytest's)"
+	@echo "make test-wider   those that need Debian packages beside Python: a browser, two machines, curl"
 	@echo "make test-rabbitmq   the tests that use a broker, on RabbitMQ (Debian: apt-get install rabbitmq-server)"
 	@echo "make chaos  rehearsals of failure (SEEDS, SIGNALS, JOBS); make chaos-proof shows that they can fail"
+	@echo "make screenshots   the pictures in docs/console (Debian: apt-get install chromium)"
 	@echo "make lint   ruff, mypy, import contracts"
 	@echo "make bench  throughput and latency beside peers, some 15 minutes (bench-quick: under 2); a quiet machine, please"
+	@echo "make costs  take a benchmark's JSON over for revpipe capacity and docs/scale.md (COSTS_FILE for another one)"
 	@echo "make lock   pin the requirements anew after a change in pyproject.toml"
 	@echo "make clean  remove .venv, caches and the embedded servers' data"
 
@@ -45,16 +50,26 @@ demo: setup
 up: setup
 	@$(BIN)/revpipe up $(UP_ARGS)
 
+# What needs more than Python, git and make: a browser, root and `ip`, curl and jq. Its packages are in .ci/run.
+WIDER := tests/integration/browser tests/integration/test_api_docs.py tests/e2e/test_two_machines.py
 test: setup
-	@$(BIN)/pytest --numprocesses=5 --dist=loadfile $(TEST_ARGS)
+	@$(BIN)/pytest --numprocesses=5 --dist=loadfile $(addprefix --ignore=,$(WIDER)) $(TEST_ARGS)
+
+test-wider: setup
+	@$(BIN)/pytest --numprocesses=2 --dist=loadfile $(WIDER) $(TEST_ARGS)
 
 # Left out are the tests that have no other broker than a Redis of their own making: its embedded server, the rates it
-# keeps, links to it, the rehearsals of the drill; and those of the ledger's migrations, which have none at all.
+# keeps, links to it, the rehearsals of the drill, the two machines; and those of the ledger's migrations, which have
+# none at all.
 RABBITMQ_LEFT_OUT := $(addprefix --ignore=tests/,integration/test_embedded.py integration/test_gate.py \
-	integration/test_drill_proxy.py integration/test_migrations.py e2e/chaos)
+	integration/test_drill_proxy.py integration/test_migrations.py e2e/chaos e2e/test_two_machines.py)
 test-rabbitmq: export REVPIPE_TEST_BROKER = rabbitmq
 test-rabbitmq: setup
 	@$(BIN)/pytest --numprocesses=3 --dist=loadfile tests/integration tests/e2e $(RABBITMQ_LEFT_OUT) $(TEST_ARGS)
+
+screenshots: export REVPIPE_SCREENSHOTS = docs/console
+screenshots: setup
+	@$(BIN)/pytest tests/integration/browser/test_screenshots.py
 
 # Most of a rehearsal is waiting for the vendors' rates, so several run side by side.
 SEEDS := 20
@@ -77,6 +92,10 @@ bench: setup
 
 bench-quick: setup
 	@$(BIN)/python -m tests.benchmarks.bench --quick $(BENCH_ARGS)
+
+COSTS_FILE := docs/benchmarks/latest.json
+costs: setup
+	@$(BIN)/python -m tests.benchmarks.costs $(COSTS_FILE)
 
 # Nothing about where packages come from belongs into the files, hence the --no-emit options.
 LOCK := --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header

@@ -53,17 +53,20 @@ class HttpClient:
         auth: tuple[str, str] | None = None,
         wait_told: Callable[[requests.Response], float | None] | None = None,
         patience: float = 0.0,
+        timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
     ) -> None:
         """`wait_told` reads the wait, in seconds, from a 429 that has no Retry-After.
 
         `patience` is for how many seconds a call may wait for its rate token. Work of several calls needs some:
         refused midway it would start anew, spend its tokens on the same first calls and never reach its last.
+        `timeout` is in seconds, to connect and for each answer.
         """
         self.vendor = vendor
         self.base_url = base_url.rstrip("/")
         self._gate = gate
         self._wait_told = wait_told
         self._patience = patience
+        self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update(headers or {})
@@ -128,7 +131,7 @@ class HttpClient:
                 json=json,
                 params=params,
                 headers=headers,
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                timeout=self._timeout,
                 allow_redirects=False,
             )
         except requests.ConnectTimeout as error:

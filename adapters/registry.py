@@ -1,6 +1,7 @@
 """Every adapter by role and name. Adding a vendor is a line here and a folder beside it.
 
-A line is `module:function`; the function takes (settings) for a source, (settings, gate) for the others.
+A line is `module:function`; the function takes (settings) for a source, (settings, gate, model, seconds) for a
+language model, and (settings, gate) for the others.
 """
 
 from typing import Final
@@ -18,3 +19,16 @@ ACTIONS: Final = {
     "slack": "adapters.slack.actions:build_actions",
     "drafts": "adapters.drafts.actions:build_actions",
 }
+MODELS: Final = {
+    "anthropic": "adapters.anthropic.llm:build_model",
+    "openai": "adapters.openai.llm:build_model",
+}
+MESSENGERS: Final = {
+    "slack": "adapters.slack.messenger:build_messenger",
+    "email": "adapters.email.messenger:build_messenger",
+}
+PRESSES: Final = "adapters.slack.presses:build_presses"
+IDENTITY: Final = {
+    "oidc": "adapters.oidc.identity:build",
+}
+"""Who vouches for people that sign in. A line takes (settings)."""

@@ -8,6 +8,11 @@ BEAT: Final[dict[str, dict[str, Any]]] = {
         "schedule": 900.0,
         "options": {"queue": "maintenance", "expires": 900},
     },
+    "seal": {
+        "task": "maintenance.seal",
+        "schedule": 60.0,
+        "options": {"queue": "maintenance", "expires": 60},
+    },
     # Every hour and not once a day: beat keeps no time over a restart, and platforms restart it every day.
     "prune": {
         "task": "maintenance.prune",

@@ -1,104 +1,29 @@
 """What differs between deployments, read once from the environment. Nothing else reads it."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from config import readers
+from config.readers import broker_url as _broker_url
+from config.readers import calls as _calls
+from config.readers import channel as _channel
+from config.readers import database_url as _database_url
+from config.readers import flag as _flag
+from config.readers import lease as _lease
+from config.readers import path as _path
+from config.readers import redis_url as _redis_url
+from config.readers import scale as _scale
+from config.readers import text as _text
+from config.readers import url as _url
+from config.readers import versions as _versions
+from config.readers import words as _list
 
 
 class SettingsError(Exception):
     """One or more variables are missing or wrong; the text names each, what it is for and where to get it."""
-
-
-def _text(value: str) -> str:
-    return value.strip()
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError("must be an http:// or https:// URL")
-    return value.strip().rstrip("/")
-
-
-def _database_url(value: str) -> str:
-    value = value.strip()
-    for prefix in ("postgres://", "postgresql://"):
-        if value.startswith(prefix):
-            return "postgresql+psycopg://" + value.removeprefix(prefix)
-    if value.startswith("postgresql+psycopg://"):
-        return value
-    raise ValueError("must start with postgresql://")
-
-
-def _broker_url(value: str) -> str:
-    if not value.strip().startswith(("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")):
-        raise ValueError("must start with redis://, rediss://, amqp:// or amqps://")
-    return value.strip()
-
-
-def _redis_url(value: str) -> str:
-    if not value.strip().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return value.strip()
-
-
-def _flag(value: str) -> bool:
-    word = value.strip().lower()
-    if word not in ("1", "true", "yes", "on", "0", "false", "no", "off", ""):
-        raise ValueError("must be true or false")
-    return word in ("1", "true", "yes", "on")
-
-
-def _lease(value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = 0.0
-    if not 3 <= seconds <= 300:
-        raise ValueError("must be a number of seconds from 3 to 300")
-    return seconds
-
-
-def _scale(value: str) -> float:
-    try:
-        factor = float(value)
-    except ValueError:
-        factor = 0.0
-    if not 1 <= factor <= 1000:
-        raise ValueError("must be a number from 1 to 1000")
-    return factor
-
-
-def _calls(value: str) -> int:
-    if not value.strip().isdecimal() or not 10 <= int(value) <= 100_000:
-        raise ValueError("must be a whole number of calls from 10 to 100000")
-    return int(value)
-
-
-def _path(value: str) -> Path:
-    return Path(value).expanduser().absolute()
-
-
-def _channel(value: str) -> str:
-    if not re.fullmatch(r"[CGD][A-Z0-9]{5,20}", value.strip()):
-        raise ValueError("must be a channel's id, such as C0123456789, not its name")
-    return value.strip()
-
-
-def _versions(value: str) -> tuple[str, ...]:
-    words = _list(value)
-    unknown = set(words) - {"v1", "v2"}
-    if unknown:
-        raise ValueError("may name v1 and v2 only")
-    return words
 
 
 def _setting(default: Any, read: Callable[[str], Any], purpose: str, where: str = "", *, secret: bool = False) -> Any:
@@ -146,8 +71,19 @@ class Settings:
         "your app's https address, without a path",
     )
     secret_key: str | None = _setting(
-        None, _text, "signs sessions and links; not read yet", "make one with: openssl rand -hex 32", secret=True
+        None, _text, "signs forms and sign-ins; needed with https", "make one with: openssl rand -hex 32", secret=True
     )
+    oidc_issuer: str | None = _setting(
+        None,
+        _url,
+        "the OpenID provider that people sign in by, beside passwords and links",
+        "your provider; for Google it is https://accounts.google.com",
+    )
+    oidc_client_id: str | None = _setting(None, _text, "what your OpenID provider calls this app", "your provider")
+    oidc_client_secret: str | None = _setting(
+        None, _text, "what this app shows your OpenID provider", "your provider", secret=True
+    )
+    oidc_name: str = _setting("single sign-on", _text, "what the sign-in page calls your OpenID provider")
     sentry_dsn: str | None = _setting(
         None, _text, "where errors are reported", "Sentry, Settings > Client Keys", secret=True
     )
@@ -205,6 +141,32 @@ class Settings:
         None, _channel, "the channel id for alerts whose rule names none", "Slack, channel details > Channel ID"
     )
     slack_base_url: str = _setting("https://slack.com/api/", lambda v: _url(v) + "/", "Slack's API")
+    slack_signing_secret: tuple[str, ...] = _setting(
+        (),
+        _list,
+        "checks what Slack sends when a button is pressed; several, comma-separated, while rotating",
+        "Slack, your app > Basic Information > Signing Secret",
+        secret=True,
+    )
+    slack_app_id: str | None = _setting(
+        None, _text, "the one Slack app whose buttons count", "Slack, your app > Basic Information > App ID"
+    )
+    slack_team_id: str | None = _setting(
+        None, _text, "the one workspace whose buttons count", "Slack in a browser: the T… in its address"
+    )
+    smtp_url: str | None = _setting(
+        None,
+        readers.smtp_url,
+        "sends requests for approval by e-mail",
+        "your mail provider: smtp://USER:PASSWORD@HOST:587, or smtps:// for port 465",
+        secret=True,
+    )
+    mail_from: str | None = _setting(None, readers.mail_address, "the address that these e-mails come from")
+    approval_ways: tuple[str, ...] = _setting(
+        ("slack", "channel", "email"),
+        readers.ways,
+        "how an approver is asked: the next way only where the last does not reach them; channel is the default one",
+    )
     import_tokens: tuple[str, ...] = _setting(
         (),
         _list,
@@ -213,13 +175,31 @@ class Settings:
         secret=True,
     )
     llm_provider: str = _setting(
-        "none", _text, "who decides what rules leave open: anthropic, openai, none; not read yet"
+        "none", _text, "who decides what rules leave open: anthropic, openai, none (then nobody is asked)"
     )
+    anthropic_api_key: str | None = _setting(
+        None,
+        _text,
+        "lets Claude decide what rules leave open, with LLM_PROVIDER=anthropic",
+        "Anthropic, Console > API keys",
+        secret=True,
+    )
+    anthropic_base_url: str = _setting("https://api.anthropic.com", _url, "Anthropic's API")
+    openai_api_key: str | None = _setting(
+        None,
+        _text,
+        "as ANTHROPIC_API_KEY, with LLM_PROVIDER=openai; any text will do for a server without keys",
+        "OpenAI, Platform > API keys",
+        secret=True,
+    )
+    openai_base_url: str = _setting(
+        "https://api.openai.com/v1", _url, "OpenAI's API, or any server that speaks its Chat Completions"
+    )
+    api_calls_per_minute: int = _setting(600, _calls, "how many calls of /api/v1 one token may make in a minute")
     log_format: str = _setting("json", _text, "json for machines, console for people")
     database_prepared: bool = _setting(
         True, _flag, "whether statements are prepared; false behind a pooler that shares connections"
     )
-
     revpipe_lease_seconds: float = _setting(
         30.0, _lease, "after how many seconds without a sign of life a worker's rows go to another one"
     )

@@ -11,6 +11,7 @@ from revpipe import feed, outcomes, stage, versions, work
 from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import EffectUnknown, RevpipeError
+from revpipe.expiry import wanted_until
 from revpipe.hold import Hold
 from revpipe.outcomes import Outcome
 from revpipe.ports import ActionAdapter, Order
@@ -49,6 +50,7 @@ def _carry_out(held: Claim, hold: Hold, services: Services) -> None:
     newer = _newer(held)
     readable = held.only([row for row in held.rows if row["action_id"] not in newer])
     found = {**newer, **_verified(readable, services)}
+    found.update(_unwanted([row for row in held.rows if row["action_id"] not in found], services))
     crash_point("act.looked", held.rows)
     todo = [row for row in held.rows if row["action_id"] not in found]
     outcomes.record(held, found, services)
@@ -63,6 +65,13 @@ def _newer(held: Claim) -> dict[uuid.UUID, Outcome]:
         key: outcomes.StillUnsure(error, looked=True) if key in unsure else error
         for key, error in versions.newer_actions(held.rows).items()
     }
+
+
+def _unwanted(rows: Sequence[Mapping[str, Any]], services: Services) -> dict[uuid.UUID, Outcome]:
+    """Actions, surely not carried out yet, that their rule wants no more."""
+    now = services.clock.now()
+    ends = {row["action_id"]: wanted_until(row) for row in rows}
+    return {key: outcomes.Unwanted() for key, end in ends.items() if end is not None and now >= end}
 
 
 def _batches(rows: Sequence[Mapping[str, Any]], services: Services) -> list[Sequence[Mapping[str, Any]]]:

@@ -1,13 +1,12 @@
-"""What the business decides about each type of action: who carries it out and whether a person must agree."""
+"""What the business decides about each type of action: who carries it out, who must agree, and what if nobody does."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
-from config.queues import OUTBOUND
-from revpipe.marked_yaml import Document, parse
-from revpipe.rules.name_checks import guess
+from revpipe.business_time import BusinessHours, QuietHours
+from revpipe.risk import LOW, TIERS, Risk
+from revpipe.time_scale import shortened
 
 ACTION_TYPES: Final = (
     "draft_followup",
@@ -18,74 +17,87 @@ ACTION_TYPES: Final = (
     "enroll_sequence",
     "webhook",
 )
-APPROVALS: Final = ("always", "never")
-ON_EXPIRY: Final = ("expire",)
-LONGEST_HOURS: Final = 24 * 30
-_KEYS: Final = ("adapter", "approval", "expires_hours", "on_expiry")
+APPROVALS: Final = ("always", "never", "from_medium", "from_high")
+OWNER: Final = "owner"
+STAND_IN: Final = "stand_in"
+ROLES: Final = ("rep", "operator", "admin")
+APPROVERS: Final = (OWNER, STAND_IN, *ROLES)
+EXECUTE: Final = "execute"
+ESCALATE: Final = "escalate"
+REJECT: Final = "reject"
+EXPIRE: Final = "expire"
+ON_EXPIRY: Final = (EXECUTE, ESCALATE, REJECT, EXPIRE)
+NEVER_BY_ITSELF: Final = ("send_email",)
+"""Types that no policy may let go by expiry: what a customer reads, a person has read before."""
+EDITABLE: Final = ("subject", "body", "title", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most `most` actions of a type to one recipient within `within`."""
+
+    most: int
+    within: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class ActionPolicy:
-    """The policy for one type. `expires` is how long an action may wait for a person."""
+    """The policy for one type. `expires` is how long an action may wait for a person, by the wall clock or, with
+    `hours`, by working time.
+
+    `approvers` may decide, the first that there is is asked. `needed` is how many must agree. Without `self_approval`
+    who wrote a version can't agree to it. `editable` are the params that people may change.
+    """
 
     type: str
     adapter: str
     approval: str
     expires: timedelta
     on_expiry: str
+    approvers: tuple[str, ...] = (OWNER, STAND_IN, "operator")
+    needed: int = 1
+    self_approval: bool = True
+    editable: tuple[str, ...] = EDITABLE
+    hours: BusinessHours | None = None
+    quiet: QuietHours | None = None
+    cap: Cap | None = None
+    risk: Risk = field(default_factory=Risk)
 
-    def needs_person(self, rule_says: str | None) -> bool:
-        """Whether a person must agree; a rule may ask for more care than the policy, never for less."""
-        return "always" in (self.approval, rule_says)
+    def needs_person(self, rule_says: str | None, risk: str | None = None) -> bool:
+        """Whether a person must agree; a rule may ask for more care than the policy, never for less.
 
+        `risk` is the action's tier; one that is not known counts as the highest.
+        """
+        if "always" in (self.approval, rule_says):
+            return True
+        if not self.by_tier:
+            return False
+        least = self.approval.removeprefix("from_")
+        return TIERS.index(risk or TIERS[-1]) >= TIERS.index(least)
 
-def load(text: str, name: str = "actions.yaml") -> dict[str, ActionPolicy]:
-    """The policies in `text` by action type.
+    @property
+    def by_tier(self) -> bool:
+        """Whether the action's risk decides if a person is asked."""
+        return self.approval.startswith("from_")
 
-    Raises Misconfigured with one line for each fault: `actions.yaml:LINE: what is wrong and what to do`.
-    """
-    document = parse(text, name)
-    top = document.value
-    if not isinstance(top, dict) or not isinstance(top.get("actions"), dict):
-        document.fault((), "the file must have the key `actions`: a mapping from action type to its policy")
-        document.raise_faults()
-        return {}
-    document.unknown_keys((), top, ("actions",))
-    made = {kind: _policy(document, kind, item) for kind, item in top["actions"].items()}
-    document.raise_faults()
-    return made
+    def ends(self, now: datetime) -> datetime:
+        """Until when a person asked at `now` has time."""
+        lasts = shortened(self.expires)
+        return self.hours.after(now, lasts) if self.hours else now + lasts
 
+    def at_expiry(
+        self, wanted: str, *, risk: str, planned_by: str, delivered: bool, edited: bool, escalated: bool
+    ) -> str:
+        """What happens to an action whose time is up, by what is known of it then: one of ON_EXPIRY, as is `wanted`.
 
-def _policy(document: Document, kind: str, item: Any) -> ActionPolicy:
-    path = ("actions", kind)
-    if kind not in ACTION_TYPES:
-        known = ", ".join(ACTION_TYPES)
-        document.fault(path, f"unknown action type {kind!r}{guess(kind, ACTION_TYPES)} (there are {known})")
-    if not isinstance(item, dict):
-        document.fault(path, f"a policy must have the keys {', '.join(_KEYS)}")
-        item = {}
-    document.unknown_keys(path, item, _KEYS)
-    return ActionPolicy(
-        type=kind,
-        adapter=_word(document, kind, item, "adapter", tuple(OUTBOUND)),
-        approval=_word(document, kind, item, "approval", APPROVALS),
-        expires=_hours(document, kind, item),
-        on_expiry=_word(document, kind, item, "on_expiry", ON_EXPIRY),
-    )
-
-
-def _word(document: Document, kind: str, item: Mapping[str, Any], key: str, known: tuple[str, ...]) -> str:
-    value = item.get(key)
-    if value not in known:
-        said = "is missing" if value is None else f"can't be {value!r}"
-        document.fault(("actions", kind, key), f"{kind}: `{key}` {said}; write one of {', '.join(known)}")
-    return str(value)
-
-
-def _hours(document: Document, kind: str, item: Mapping[str, Any]) -> timedelta:
-    value = item.get("expires_hours")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_HOURS:
-        fault = f"{kind}: `expires_hours` must be a number above 0, at most {LONGEST_HOURS}"
-        document.fault(("actions", kind, "expires_hours"), fault)
-        return timedelta(hours=1)
-    return timedelta(hours=value)
+        It goes out by itself only if policy wants that, rules decided it, its risk is low, its approver surely had the
+        request, and nobody changed it without agreeing to it.
+        """
+        if wanted in (REJECT, EXPIRE):
+            return wanted
+        if not escalated and (not delivered or wanted == ESCALATE):
+            return ESCALATE
+        if planned_by != "rules":
+            return REJECT
+        sound = risk == LOW and delivered and not edited and not escalated and self.type not in NEVER_BY_ITSELF
+        return EXECUTE if sound and wanted == EXECUTE else EXPIRE

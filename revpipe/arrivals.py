@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection
 
 from config.queues import queue_for
 from revpipe import bulk, dead_letters, tallies, trail
-from revpipe.models import Delivery as DeliveryRow
+from revpipe.db import sql, to_json
 from revpipe.ports import Accepted, Delivery, Refused
 from revpipe.services import Services
 from revpipe.signals import Signal
@@ -69,7 +69,7 @@ def store(tx: Connection, arrivals: Sequence[Arrival], services: Services) -> li
     new = [[key for key in one.found.accepted if key in fresh and first[key] == at] for at, one in enumerate(arrivals)]
     receipts = [_receipt(arrival, ids) for arrival, ids in zip(arrivals, new, strict=True)]
     rows = [_delivery(arrival.delivery, receipt) for arrival, receipt in zip(arrivals, receipts, strict=True)]
-    tx.execute(insert(DeliveryRow), rows)
+    tx.execute(sql(_DELIVERIES), {name: [row[name] for row in rows] for name in rows[0]})
     for arrival in arrivals:
         if arrival.found.refused:
             _bury_refused(tx, arrival.delivery, arrival.found.refused)
@@ -157,12 +157,21 @@ def _delivery(delivery: Delivery, receipt: Receipt) -> dict[str, Any]:
         "correlation_id": delivery.correlation_id,
         "source": delivery.source,
         "target": request.target.split("?")[0].replace("\0", "")[:500],
-        "headers": _headers(request.headers),
+        "headers": to_json(_headers(request.headers)),
         "body": request.body,
         "accepted": receipt.accepted,
         "duplicates": receipt.duplicates,
         "rejected": receipt.rejected,
     }
+
+
+# Raw bodies are no JSON, so these rows do not travel as `bulk` has them.
+_DELIVERIES: Final = (
+    "INSERT INTO deliveries (received_at, delivery_id, correlation_id, source, target, headers, body, accepted,"
+    " duplicates, rejected) SELECT * FROM unnest(CAST(:received_at AS timestamptz[]), CAST(:delivery_id AS uuid[]),"
+    " CAST(:correlation_id AS uuid[]), CAST(:source AS text[]), CAST(:target AS text[]), CAST(:headers AS jsonb[]),"
+    " CAST(:body AS bytea[]), CAST(:accepted AS int[]), CAST(:duplicates AS int[]), CAST(:rejected AS int[]))"
+)
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -202,7 +211,7 @@ def _duplicates(tx: Connection, delivery: Delivery, ids: Sequence[uuid.UUID]) ->
     if not ids:
         return []
     known = tx.execute(
-        text("SELECT signal_id, correlation_id FROM signals WHERE signal_id = ANY(:ids)"), {"ids": list(ids)}
+        sql("SELECT signal_id, correlation_id FROM signals WHERE signal_id = ANY(:ids)"), {"ids": list(ids)}
     )
     detail = {"delivery_id": str(delivery.delivery_id)}
     return [trail.Entry("duplicate", row.signal_id, None, row.correlation_id, detail) for row in known]

@@ -16,14 +16,14 @@ MOST: Final = 10
 NOT_COUNTED: Final = ("test_call", "private_call")
 """Reasons why a call was suppressed that also keep it out of the history."""
 
-# Counted for each deal by itself: one with many calls must not push out those of its chunk-mates.
-_CALLS: Final = (
-    "SELECT deal_id, account_id, payload, fired_at FROM ("
-    "SELECT deal_id, account_id, payload, fired_at,"
-    " row_number() OVER (PARTITION BY deal_id, account_id ORDER BY fired_at DESC) AS rank FROM signals"
-    " WHERE event = 'call.completed' AND fired_at > :since AND (deal_id = ANY(:deals) OR account_id = ANY(:accounts))"
-    " AND (reason IS NULL OR reason <> ALL(:not_counted))"
-    ") AS ranked WHERE rank <= :most ORDER BY fired_at DESC"
+# Asked deal by deal and account by account, so that one with many calls does not push out those of its chunk-mates, and
+# so that each is found by its own index, however many a chunk asks for.
+_CALLS: Final = " UNION ALL ".join(
+    f"SELECT calls.* FROM unnest(CAST(:{asked} AS text[])) AS asked(id), LATERAL ("  # noqa: S608
+    f"SELECT signal_id, deal_id, account_id, payload, fired_at FROM signals AS s WHERE s.{column} = asked.id"
+    " AND s.event = 'call.completed' AND s.fired_at > :since AND (s.reason IS NULL OR s.reason <> ALL(:not_counted))"
+    " ORDER BY s.fired_at DESC LIMIT :most) AS calls"
+    for asked, column in (("deals", "deal_id"), ("accounts", "account_id"))
 )
 
 
@@ -34,7 +34,9 @@ def parts(tx: Connection, signals: Sequence[Signal], now: datetime) -> dict[uuid
     if not deals and not accounts:
         return {signal.signal_id: _part([], now) for signal in signals}
     values = {"deals": sorted(deals), "accounts": sorted(accounts), "since": now - LOOK_BACK, "most": MOST}
-    calls = tx.execute(sql(_CALLS), {**values, "not_counted": list(NOT_COUNTED)}).all()
+    found = tx.execute(sql(_CALLS), {**values, "not_counted": list(NOT_COUNTED)}).all()
+    # A call of a deal that was asked for comes once more with its account.
+    calls = sorted({row.signal_id: row for row in found}.values(), key=lambda row: row.fired_at, reverse=True)
     return {signal.signal_id: _part([row for row in calls if _concerns(row, signal)][:MOST], now) for signal in signals}
 
 

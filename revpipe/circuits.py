@@ -7,14 +7,14 @@ goes through as a probe, whose answer closes it or starts the next, longer perio
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import redis
 from sqlalchemy.engine import make_url
 
 from revpipe.errors import CredentialsRefused, RateLimited, RevpipeError, Transient
-from revpipe.ports import CircuitState
+from revpipe.ports import Circuits, CircuitState
 from revpipe.time_scale import seconds
 
 CLOSED: Final = "closed"
@@ -195,6 +195,19 @@ def outcome_of(error: RevpipeError | None) -> str:
         return "refused"
     failed = isinstance(error, Transient) and not isinstance(error, RateLimited)
     return "failed" if failed else "answered"
+
+
+def told(circuits: Circuits | None, waiting: Mapping[str, int]) -> list[dict[str, Any]] | None:
+    """Circuits that failed lately, are open, or that rows wait for, with how many; None if nobody can tell."""
+    if circuits is None:
+        return []
+    try:
+        states = dict(circuits.states())
+    except Transient:
+        return None
+    for name in waiting:
+        states.setdefault(name, CircuitState(name, CLOSED, 0))
+    return [asdict(states[name]) | {"waiting": waiting.get(name, 0)} for name in sorted(states)]
 
 
 def _periods() -> list[int]:

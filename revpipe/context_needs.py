@@ -14,16 +14,19 @@ from revpipe.signals import Signal
 from revpipe.time_scale import shortened
 
 PARTS: Final = ("deal", "change", "account", "contact", "calls")
+QUIET: Final = "5s"
+LONGEST_QUIET: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one group of events needs."""
+    """What one group of events needs, and for how long its signals are gathered (0: each is decided by itself)."""
 
     events: tuple[str, ...]
     required: frozenset[str]
     optional: frozenset[str]
     expires: timedelta
+    quiet: timedelta
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -66,15 +69,23 @@ def load(source: str, name: str = "sources.yaml") -> ContextNeeds:
 
 
 def _need(entry: Any, where: str) -> Need:
-    allowed = {"events", "required", "optional", "expires"}
+    allowed = {"events", "required", "optional", "expires", "quiet"}
     if not isinstance(entry, dict) or set(entry) - allowed or not entry.get("events"):
-        raise Misconfigured(f"{where}: must have `events`, and may have required, optional and expires")
+        raise Misconfigured(f"{where}: must have `events`, and may have required, optional, expires and quiet")
     return Need(
         events=tuple(str(event) for event in entry["events"]),
         required=frozenset(_part(part, where) for part in entry.get("required") or ()),
         optional=frozenset(_part(part, where) for part in entry.get("optional") or ()),
         expires=duration(entry.get("expires", "24h"), f"{where}.expires"),
+        quiet=_quiet(entry.get("quiet", QUIET), f"{where}.quiet"),
     )
+
+
+def _quiet(value: Any, where: str) -> timedelta:
+    found = timedelta(0) if value == 0 and not isinstance(value, bool) else duration(value, where)
+    if found > LONGEST_QUIET:
+        raise Misconfigured(f"{where}: {value!r} is too long; edits are gathered for 60s at the most (0: not at all)")
+    return found
 
 
 def _part(part: Any, where: str) -> str:

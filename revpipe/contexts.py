@@ -47,14 +47,19 @@ def load(stored: Mapping[str, Any], version: int) -> dict[str, Part]:
 
 
 def read(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, Part]]:
-    """The stored contexts of signals, by signal id."""
+    """The stored contexts of signals, by signal id. Raises what `load` does."""
+    return {key: load(*found) for key, found in stored(tx, signal_ids).items()}
+
+
+def stored(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Mapping[str, Any], int]]:
+    """The contexts of signals as they are stored, each with its version: what `load` takes."""
     if not signal_ids:
         return {}
     rows = tx.execute(
         sql("SELECT signal_id, parts, schema_version FROM contexts WHERE signal_id = ANY(:ids)"),
         {"ids": list(signal_ids)},
     )
-    return {row.signal_id: load(row.parts, row.schema_version) for row in rows}
+    return {row.signal_id: (row.parts, row.schema_version) for row in rows}
 
 
 def value(parts: Parts, name: str) -> Mapping[str, Any]:

@@ -16,6 +16,9 @@ POINTS: Final = (
     *(f"{stage}.{step}" for stage in _STAGES for step in ("claimed", "worked", "written", "recorded", "handed_on")),
     *(f"act.{step}" for step in ("claimed", "looked", "before_effect", "after_effect", "written", "recorded")),
     "act.handed_on",
+    *(f"notify.{step}" for step in ("claimed", "before_effect", "after_effect", "written", "recorded")),
+    *(f"recheck.{step}" for step in ("claimed", "worked", "written", "recorded")),
+    "llm.answered",
     "sweep.written",
     "approval.written",
 )

@@ -2,114 +2,96 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from revpipe import bulk, contexts, dispositions, failures, plan_history, rule_versions, schemas, stage, trail, work
+from config.queues import left_open
+from revpipe import (
+    bulk,
+    cases,
+    coalescing,
+    contexts,
+    dispositions,
+    failures,
+    plan_history,
+    rule_versions,
+    shadows,
+    stage,
+    trail,
+    work,
+)
+from revpipe.cases import Case
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
-from revpipe.errors import RevpipeError
-from revpipe.plan_history import Known, alike
-from revpipe.ports import Parts
-from revpipe.rules import vocabulary
-from revpipe.rules.book import Evaluation, PlannedAction
+from revpipe.decisions import Decision, decide, plan_id
+from revpipe.llm.verdict import Verdict
 from revpipe.schemas.versions import VERSIONS
 from revpipe.services import Services
-from revpipe.signals import Signal, stable_id
-from revpipe.work import Chunk, Claim
+from revpipe.work import SIGNALS, Chunk, Claim
 
 STAGE: Final = "decide"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One signal with all that is known about it."""
-
-    row: Mapping[str, Any]
-    signal: Signal
-    parts: Parts
-    subject: str
-    former: Sequence[Mapping[str, Any]] = ()
-    """Actions of its earlier plans that had their effect, or may have had it: none of them is planned again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A case decided: the evaluation and the actions it leads to, in the form of their rows."""
-
-    case: Case
-    evaluation: Evaluation
-    actions: tuple[dict[str, Any], ...]
-
-    @property
-    def due(self) -> bool:
-        """Whether any action is to be carried out."""
-        return any(action["state"] == "planned" for action in self.actions)
-
-    @property
-    def by(self) -> str:
-        """Who decided: what the rules leave open falls back to doing no more than they say."""
-        return "rules" if self.evaluation.conclusive else "fallback"
-
-    @property
-    def ending(self) -> tuple[str, str | None]:
-        """Disposition and reason of a signal with nothing to be carried out."""
-        if any(one["state"] == "done" for one in self.case.former):
-            return "acted", None
-        if self.actions:
-            return "suppressed", str(self.actions[0]["reason"])
-        if self.evaluation.conclusive:
-            return "nothing_due", "rule:" + self.evaluation.fired[0]
-        return "nothing_due", "no_rule_fired"
-
-
 def run(chunk: Chunk, services: Services) -> Chunk | None:
     """Decide each signal of the chunk and return those that have something to be carried out."""
-    return stage.run(STAGE, chunk, services, _decide)
+    return stage.run(STAGE, chunk, services, settle, contexts.stored)
 
 
-def _decide(held: Claim, services: Services) -> stage.HandOn:
-    cases, failed = _cases(held, services)
-    room = stage.next_has_room(STAGE, held, services)
+def settle(held: Claim, services: Services, verdicts: Mapping[uuid.UUID, Verdict] | None = None) -> stage.HandOn:
+    """Plan what is held. What the rules leave open waits for the second pass where policy lets it: that one comes
+    with its `verdicts`, and leaves nothing open. What it hands on starts chains of its own.
+    """
+    found, failed = cases.of_claim(held)
+    room = verdicts is None and stage.next_has_room(STAGE, held, services)
     now = services.clock.now()
     crash_point("decide.worked", held.rows)
     with transaction(services.engine) as tx:
-        _lock_subjects(tx, [case.subject for case in cases])
+        _lock_subjects(tx, [case.subject for case in found])
         ours = set(work.still_held(tx, held))
-        cases = [case for case in cases if case.signal.signal_id in ours]
+        found = [case for case in found if case.signal.signal_id in ours]
         rule_versions.remember(tx, services.rules)
-        known = plan_history.read(tx, [case.subject for case in cases], now)
-        former = plan_history.carried_out(tx, [case.row["signal_id"] for case in cases if case.row["replays"]])
-        cases = [replace(case, former=former.get(case.row["signal_id"], ())) for case in cases]
+        known = plan_history.read(tx, [case.subject for case in found], now, services.rules.longest_cooldown)
+        found = _with_past(tx, found, second=verdicts is not None)
+        if verdicts is None:
+            gathered = coalescing.sort(tx, found, known, services.needs, now)
+            coalescing.record(tx, gathered, held, now)
+            found = gathered.now
         decisions = []
-        for case in sorted(cases, key=lambda one: (one.signal.fired_at, one.signal.signal_id)):
-            decision = decide(case, known[case.subject], services, now)
+        for case in sorted(found, key=lambda one: (one.signal.fired_at, one.signal.signal_id)):
+            decision = decide(case, known[case.subject], services, now, verdicts)
+            if verdicts is None and not decision.evaluation.conclusive and _admitted(case, services):
+                decision = Decision(case, decision.evaluation, (), left_open=True)
             known[case.subject].add(decision.actions)
             decisions.append(decision)
+        waiting = [decision for decision in decisions if decision.left_open]
+        decisions = [decision for decision in decisions if not decision.left_open]
         _store(tx, decisions, services, now)
+        shadows.record(tx, (one.shadowed for one in decisions), services.rules, services.policy, known, now)
         handed = _finish(tx, decisions, held, services, now, room=room)
+        handed.offers += _leave_open(tx, waiting, held, services, now)
         failures.settle_signals(tx, STAGE, [one for one in failed if one.row["signal_id"] in ours], now)
         crash_point("decide.written", held.rows)
     return handed
 
 
-def _cases(held: Claim, services: Services) -> tuple[list[Case], list[failures.Failure]]:
-    cases: list[Case] = []
-    failed: list[failures.Failure] = []
-    with transaction(services.engine) as tx:
-        known = contexts.read(tx, held.ids)
-    for row in held.rows:
-        try:
-            signal = schemas.stored_signal(row)
-        except RevpipeError as error:
-            failed.append(failures.Failure(row, error))
-            continue
-        parts = known.get(signal.signal_id, {})
-        cases.append(Case(row, signal, parts, contexts.subject(signal, parts)))
-    return cases, failed
+def _with_past(tx: Connection, found: Sequence[Case], *, second: bool) -> list[Case]:
+    """The cases with what replayed ones did before, and with what was coalesced into those that come again."""
+    again = [case.signal.signal_id for case in found if case.row["replays"]]
+    former = plan_history.carried_out(tx, again)
+    carried = cases.carried(tx, [case.signal.signal_id for case in found] if second else again)
+    if not former and not carried:
+        return list(found)
+    return [
+        replace(
+            case,
+            former=former.get(case.signal.signal_id, ()),
+            carries=tuple(carried.get(case.signal.signal_id, ())),
+        )
+        for case in found
+    ]
 
 
 def _lock_subjects(tx: Connection, subjects: Sequence[str]) -> None:
@@ -127,60 +109,10 @@ def _lock_subjects(tx: Connection, subjects: Sequence[str]) -> None:
     )
 
 
-def decide(case: Case, known: Known, services: Services, now: datetime) -> Decision:
-    """The rules' answer to one case, with what stands in the way of each action."""
-    facts = vocabulary.facts(case.signal, case.parts, known.facts(), now)
-    evaluation = services.rules.evaluate(facts)
-    actions: list[dict[str, Any]] = []
-    for at, planned in enumerate(evaluation.actions):
-        action = _action(case, planned, at, services, now)
-        earlier = next((one for one in actions if one["state"] == "planned" and alike(one, action)), None)
-        former = next((one for one in case.former if alike(one, action)), None)
-        winner: uuid.UUID | None
-        reason: str | None
-        if former:
-            winner, reason = former["action_id"], "already_done" if former["state"] == "done" else "already_open"
-        elif earlier:
-            winner, reason = earlier["action_id"], "same_rule_and_type"
-        else:
-            winner, reason = known.in_the_way(action, planned.cooldown, now)
-        if winner:
-            action |= {"state": "suppressed", "suppressed_by": winner, "reason": reason, "done_at": now}
-        actions.append(action)
-    return Decision(case, evaluation, tuple(actions))
-
-
-def _action(case: Case, planned: PlannedAction, at: int, services: Services, now: datetime) -> dict[str, Any]:
-    signal = case.signal
-    # Decided anew, an action is another one, with a key and an approval of its own; the former stays for the record.
-    again = (case.row["replays"],) if case.row["replays"] else ()
-    return {
-        "action_id": stable_id("action", signal.signal_id, planned.rule_id, planned.type, at, *again),
-        "schema_version": VERSIONS["action"],
-        "signal_id": signal.signal_id,
-        "plan_id": plan_id(signal),
-        "correlation_id": signal.correlation_id,
-        "rule_id": planned.rule_id,
-        "subject": case.subject,
-        "deal_id": signal.deal_id or contexts.value(case.parts, "deal").get("id"),
-        "account_id": signal.account_id or contexts.value(case.parts, "account").get("id"),
-        "contact_id": signal.contact_id or contexts.value(case.parts, "contact").get("id"),
-        "type": planned.type,
-        "adapter": services.policy[planned.type].adapter,
-        "priority": planned.priority or case.row["priority"],
-        "params": dict(planned.params),
-        "approval": planned.approval,
-        "state": "planned",
-        "reason": None,
-        "suppressed_by": None,
-        "created_at": now,
-        "done_at": None,
-    }
-
-
-def plan_id(signal: Signal) -> uuid.UUID:
-    """The id of a signal's plan: a signal has one."""
-    return stable_id("plan", signal.signal_id)
+def _admitted(case: Case, services: Services) -> bool:
+    """Whether a language model may be asked about this signal."""
+    amount = contexts.value(case.parts, "deal").get("amount")
+    return services.desk is not None and services.desk.policy.admits(case.signal.event, amount)
 
 
 def _store(tx: Connection, decisions: Sequence[Decision], services: Services, now: datetime) -> None:
@@ -205,7 +137,7 @@ def _plan(decision: Decision, services: Services, now: datetime) -> dict[str, An
         "decided_by": decision.by,
         "rules_version": services.rules.version,
         "conclusive": evaluation.conclusive,
-        "why": evaluation.as_dict(),
+        "why": evaluation.as_dict() | ({"llm": decision.verdict.as_dict()} if decision.verdict else {}),
         "created_at": now,
     }
 
@@ -224,12 +156,33 @@ def _finish(
     for decision in decisions:
         entries.append(_entry(decision, held, services, now))
         entries += [_planned(action) for action in decision.actions]
-    onward = [{**one.case.row, "was_priority": one.case.row["priority"]} for one in decisions if one.due]
+    onward = [
+        {
+            **one.case.row,
+            "priority": one.priority,
+            "was_priority": one.case.row.get("was_priority", one.case.row["priority"]),
+        }
+        for one in decisions
+        if one.due
+    ]
     handed = stage.hand_on(tx, STAGE, onward, now, room=room)
     for disposition, reason, ids in _ended(decisions):
         dispositions.finish(tx, ids, disposition, reason, now)
     trail.record(tx, now, entries)
     return handed
+
+
+def _leave_open(
+    tx: Connection, waiting: Sequence[Decision], held: Claim, services: Services, now: datetime
+) -> list[str]:
+    """Signals that wait for the second pass: due there at once. Returns their queues."""
+    queues: dict[str, list[uuid.UUID]] = {}
+    for one in waiting:
+        queues.setdefault(left_open(one.case.row["priority"]), []).append(one.case.signal.signal_id)
+    for queue, ids in queues.items():
+        work.move(tx, SIGNALS, ids, {"queue": queue, "due_at": now, "sent_at": None})
+    trail.record(tx, now, [_entry(one, held, services, now, what="left_open") for one in waiting])
+    return list(queues)
 
 
 def _ended(decisions: Sequence[Decision]) -> list[tuple[str, str | None, list[uuid.UUID]]]:
@@ -240,18 +193,23 @@ def _ended(decisions: Sequence[Decision]) -> list[tuple[str, str | None, list[uu
     return [(disposition, reason, ids) for (disposition, reason), ids in groups.items()]
 
 
-def _entry(decision: Decision, held: Claim, services: Services, now: datetime) -> trail.Entry:
+def _entry(decision: Decision, held: Claim, services: Services, now: datetime, what: str = "decided") -> trail.Entry:
     case, evaluation = decision.case, decision.evaluation
     detail = {
         **stage.timing(case.row, held, now),
-        "by": decision.by,
         "rules_version": services.rules.version,
         "fired": list(evaluation.fired),
-        "actions": len(decision.actions),
     }
-    if not decision.due:
+    if case.carries:
+        detail["carries"] = len(case.carries)
+    if not decision.left_open:
+        detail |= {"by": decision.by, "actions": len(decision.actions)}
+        detail |= decision.verdict.trail() if decision.verdict else {}
+    if not decision.due and not decision.left_open:
         detail["disposition"] = decision.ending[0]
-    return trail.Entry("decided", case.signal.signal_id, None, case.signal.correlation_id, detail)
+    elif decision.due and decision.priority != case.row["priority"]:
+        detail["urgency"] = [case.row["priority"], decision.priority]
+    return trail.Entry(what, case.signal.signal_id, None, case.signal.correlation_id, detail)
 
 
 def _planned(action: Mapping[str, Any]) -> trail.Entry:

@@ -78,7 +78,7 @@ def finish(tx: Connection, ids: Sequence[uuid.UUID], disposition: str, reason: s
             sql(
                 f"{_FORMER}, ended AS (UPDATE signals AS s SET state = 'done', stage = NULL, queue = NULL,"  # noqa: S608
                 " disposition = :disposition, reason = :reason, done_at = :now, claim_id = NULL, lease_until = NULL,"
-                " waits_for = NULL FROM mine WHERE s.signal_id = mine.signal_id)"
+                " waits_for = NULL, gathering = NULL FROM mine WHERE s.signal_id = mine.signal_id)"
                 f" {tallies.CHANGED}"
             ),
             {"ids": sorted(ids), "disposition": disposition, "reason": reason, "now": now},

@@ -18,6 +18,10 @@ from revpipe.signals import Signal
 from revpipe.work import Chunk, Claim
 
 STAGE = "enrich"
+Known = dict[uuid.UUID, dict[str, Part]]
+"""Signal → its parts by name, as far as they are known."""
+Fetched = tuple[Signal, Part]
+"""A part that a vendor was asked for, and for which signal."""
 
 
 def run(chunk: Chunk, services: Services) -> Chunk | None:
@@ -34,11 +38,13 @@ def _enrich(held: Claim, services: Services) -> stage.HandOn:
             signals[row["signal_id"]] = schemas.stored_signal(row)
         except RevpipeError as error:
             failed.append(failures.Failure(row, error))
+    now = services.clock.now()
     with transaction(services.engine) as tx:
         held_ids = {"ids": list(signals)}
         stored = set(tx.scalars(sql("SELECT signal_id FROM contexts WHERE signal_id = ANY(:ids)"), held_ids))
-    todo = [signal for key, signal in signals.items() if key not in stored]
-    gathered = gather(todo, services)
+        todo = [signal for key, signal in signals.items() if key not in stored]
+        found = recall(tx, todo, services, now)
+    gathered, fetched = gather(todo, found, services, now)
     made: dict[uuid.UUID, Parts] = {}
     for signal in todo:
         outcome = gathered[signal.signal_id]
@@ -46,23 +52,30 @@ def _enrich(held: Claim, services: Services) -> stage.HandOn:
             failed.append(failures.Failure(rows[signal.signal_id], outcome))
         else:
             made[signal.signal_id] = outcome
-    return _record(held, services, signals, made, failed)
+    return _record(held, services, signals, made, fetched, failed)
 
 
-def gather(signals: Sequence[Signal], services: Services) -> Mapping[uuid.UUID, Parts | RevpipeError]:
-    """All parts that the signals need. A required part that can't be had is the signal's error.
-
-    An optional part that can't be had now is there, marked incomplete.
-    """
-    now = services.clock.now()
-    needs = {signal.signal_id: services.needs.of(signal) for signal in signals}
-    found: dict[uuid.UUID, dict[str, Part]] = {signal.signal_id: {} for signal in signals}
-    broken: dict[uuid.UUID, RevpipeError] = {}
-    with transaction(services.engine) as tx:
+def recall(tx: Connection, signals: Sequence[Signal], services: Services, now: datetime) -> Known:
+    """The parts that the ledger itself has: the calls of each signal, and what was fetched lately."""
+    found: Known = {signal.signal_id: {} for signal in signals}
+    if signals:
         for key, part in call_history.parts(tx, signals, now).items():
             found[key]["calls"] = part
         cached_parts.recall(tx, signals, services.needs, found, now)
-    fetched: list[tuple[Signal, Part]] = []
+    return found
+
+
+def gather(
+    signals: Sequence[Signal], found: Known, services: Services, now: datetime
+) -> tuple[Mapping[uuid.UUID, Parts | RevpipeError], Sequence[Fetched]]:
+    """All parts that the signals need, in addition to those `found`; and those of them that were asked for now.
+
+    A required part that can't be had is the signal's error. An optional part that can't be had now is there, marked
+    incomplete.
+    """
+    needs = {signal.signal_id: services.needs.of(signal) for signal in signals}
+    broken: dict[uuid.UUID, RevpipeError] = {}
+    fetched: list[Fetched] = []
     for provider in services.providers:
         wanted = {
             signal.signal_id: (needs[signal.signal_id].wanted & set(provider.parts)) - set(found[signal.signal_id])
@@ -75,9 +88,8 @@ def gather(signals: Sequence[Signal], services: Services) -> Mapping[uuid.UUID, 
             else:
                 found[signal.signal_id].update(outcome)
                 fetched += [(signal, part) for part in outcome.values()]
-    with transaction(services.engine, durable=False) as tx:
-        cached_parts.remember(tx, fetched, services.needs)
-    return {signal.signal_id: _outcome(signal, needs[signal.signal_id], found, broken, now) for signal in signals}
+    outcomes = {signal.signal_id: _outcome(signal, needs[signal.signal_id], found, broken, now) for signal in signals}
+    return outcomes, fetched
 
 
 def _ask(
@@ -117,6 +129,7 @@ def _record(
     services: Services,
     signals: Mapping[uuid.UUID, Signal],
     made: Mapping[uuid.UUID, Parts],
+    fetched: Sequence[Fetched],
     failed: Sequence[failures.Failure],
 ) -> stage.HandOn:
     now = services.clock.now()
@@ -139,6 +152,9 @@ def _record(
         handed = stage.hand_on(tx, STAGE, moved, now, room=room)
         trail.record(tx, now, entries)
         failures.settle_signals(tx, STAGE, [one for one in failed if one.row["signal_id"] in ours], now)
+        # Whosever the rows are by now: what a vendor said is true for others, too. Last, as in a replay, since the
+        # same parts may be in the hands of others.
+        cached_parts.remember(tx, fetched, services.needs)
         crash_point("enrich.written", held.rows)
     return handed
 

@@ -25,10 +25,20 @@ class Transient(RevpipeError):
         self.ambiguous = ambiguous
 
 
+class TimedOut(Transient):
+    """No answer came within the time that the call had."""
+
+    code = "timed_out"
+
+
 class RateLimited(Transient):
-    """The vendor, or our own rate token, says not yet; `retry_after` is in seconds, None if not told."""
+    """The vendor, or our own rate token, says not yet; `retry_after` is in seconds, None if not told.
+
+    `ours` says that it was our own: nobody was called.
+    """
 
     code = "rate_limited"
+    ours = False
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)

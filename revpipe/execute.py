@@ -1,11 +1,13 @@
 """Stage execute: release a plan's actions to their adapters' queues, or to a person first."""
 
 import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from revpipe import approvals, dispositions, stage, trail, work
+from revpipe import approvals, dispositions, recipients, stage, trail, work
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
 from revpipe.releases import make_ready
@@ -32,14 +34,9 @@ def _release(held: Claim, services: Services) -> stage.HandOn:
             for row in rows
         ]
         trail.record(tx, now, entries)
-        free = []
-        for action in _planned(tx, ours):
-            policy = services.policy[action["type"]]
-            if policy.needs_person(action["approval"]):
-                approvals.request(tx, action, policy.expires, now)
-            else:
-                free.append(action)
-        handed.offers += make_ready(tx, free, now)
+        asked, free = approvals.sort(tx, _sendable(tx, _planned(tx, ours), services, now), services)
+        approvals.request(tx, asked, services, now)
+        handed.offers += _make_ready(tx, free, services, now)
         work.move(tx, SIGNALS, sorted(ours), {"state": "waiting", "stage": None, "queue": None})
         # Replayed from here, a signal may have nothing left to release.
         dispositions.settle(tx, sorted(ours), now)
@@ -47,10 +44,41 @@ def _release(held: Claim, services: Services) -> stage.HandOn:
     return handed
 
 
+def _sendable(tx: Connection, actions: list[dict[str, Any]], services: Services, now: datetime) -> list[dict[str, Any]]:
+    """The actions but for those that must not go to their recipients, which end here."""
+    kept = recipients.kept_from(tx, actions, services.policy, now)
+    entries = []
+    for action in actions:
+        reason = kept.get(action["action_id"])
+        if reason is not None:
+            values = {"id": action["action_id"], "reason": reason, "now": now}
+            tx.execute(sql(_SUPPRESS), values)
+            detail = {"type": action["type"], "reason": reason}
+            key = action["action_id"]
+            entries.append(trail.Entry("suppressed", action["signal_id"], key, action["correlation_id"], detail))
+    trail.record(tx, now, entries)
+    return [action for action in actions if action["action_id"] not in kept]
+
+
+_SUPPRESS: Final = (
+    "UPDATE actions SET state = 'suppressed', reason = :reason, done_at = :now, queue = NULL WHERE action_id = :id"
+)
+
+
+def _make_ready(tx: Connection, actions: Iterable[Mapping[str, Any]], services: Services, now: datetime) -> list[str]:
+    """Let actions go at once, or when the quiet hours of their type are over."""
+    by_due: dict[datetime, list[Mapping[str, Any]]] = {}
+    for action in actions:
+        quiet = services.policy[action["type"]].quiet
+        by_due.setdefault((quiet.until(now) if quiet else None) or now, []).append(action)
+    return [queue for due, some in by_due.items() for queue in make_ready(tx, some, due)]
+
+
 def _planned(tx: Connection, signal_ids: set[uuid.UUID]) -> list[dict[str, Any]]:
     rows = tx.execute(
         sql(
-            "SELECT action_id, signal_id, correlation_id, type, adapter, priority, approval FROM actions"
+            "SELECT action_id, signal_id, correlation_id, type, adapter, priority, approval, expires_s, created_at,"
+            " replayed_at, recipient FROM actions"
             " WHERE signal_id = ANY(:ids) AND state = 'planned' ORDER BY action_id FOR UPDATE"
         ),
         {"ids": sorted(signal_ids)},

@@ -9,18 +9,19 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection
 
-from config.queues import QUEUES, URGENT, Queue, is_quarantine
+from config.queues import NOTIFY, QUEUES, RECHECK, URGENT, WAITING, Queue, is_quarantine
 from revpipe import quarantine
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
-from revpipe.work import ACTIONS, SIGNALS, Chunk, Claim, Table
+from revpipe.work import ACTIONS, REQUESTS, SIGNALS, Chunk, Claim, Table
 
 log = structlog.get_logger(__name__)
 
 ENOUGH: Final = 2
-"""Messages that wait in a queue beyond which another would only wait, too: then a chunk has time to fill up."""
+"""Messages that wait in a queue beyond which another would only wait, too: then a chunk has time to fill up. In an
+urgent queue there are as many as a worker has threads: nothing waits for company there, only for a thread."""
 BEHIND: Final = timedelta(seconds=0.02)
 """A row that waits longer has others before it: who has worked it sees to it that its queue does not run dry."""
 
@@ -59,9 +60,10 @@ def offer(services: Services, queues: Iterable[str]) -> int:
 def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
     table, now = table_of(queue), services.clock.now()
     with transaction(services.engine, durable=False) as tx:
-        if room <= queue.depth - ENOUGH and queue.priority not in URGENT and not _fills_one(tx, table, queue, now):
+        if not _wants(queue, room) and not _fills_one(tx, table, queue, now):
             return []
-        due, most = _FAIR if table is SIGNALS else _OLDEST.format(which="", order=""), room * queue.chunk
+        first = _TOLD_FIRST if table is REQUESTS else ""
+        due, most = _FAIR if table is SIGNALS else _OLDEST.format(which="", order=first), room * queue.chunk
         if is_quarantine(queue.name):
             which, most = quarantine.let_in(tx, table, queue, now)
             due = _OLDEST.format(which=which, order=quarantine.ORDER)
@@ -76,7 +78,23 @@ def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
             {"queue": queue.name, "now": now, "most": most},
         ).all()
     ordered = in_turn(rows)
-    return [_send(queue, ordered[start : start + queue.chunk]) for start in range(0, len(ordered), queue.chunk)]
+    size = _size(queue, len(ordered))
+    return [_send(queue, ordered[start : start + size]) for start in range(0, len(ordered), size)]
+
+
+def _size(queue: Queue, rows: int) -> int:
+    """How many of so many rows travel together; urgent ones are spread over as many threads as there may be."""
+    return min(queue.chunk, max(1, -(-rows // WAITING))) if queue.priority in URGENT else queue.chunk
+
+
+def dry(services: Services, queues: Iterable[str]) -> list[str]:
+    """Those of `queues` that are to get what there is at once, however little."""
+    return [name for name in queues if _wants(QUEUES[name], services.dispatcher.room(name))]
+
+
+def _wants(queue: Queue, room: int) -> bool:
+    """Whether no message that waits there leaves time to gather more."""
+    return room > queue.depth - (WAITING if queue.priority in URGENT else ENOUGH)
 
 
 def _fills_one(tx: Connection, table: Table, queue: Queue, now: datetime) -> bool:
@@ -104,6 +122,9 @@ _OLDEST: Final = (
     "due AS (SELECT KEY, CAST('' AS text) AS source FROM TABLE"  # noqa: S608
     f" WHERE {_DUE}{{which}} ORDER BY {{order}}due_at, KEY LIMIT :most FOR UPDATE SKIP LOCKED)"
 )
+_TOLD_FIRST: Final = "ref IS NULL, "
+"""What stands before somebody already is brought up to date before others are asked: a burst of new requests goes out
+no faster than its vendor lets it, and would hold up what became of each."""
 # Each source that has anything here gets an equal share, found by one probe of the index for each: one that floods
 # delays only itself. What another source has no rows for is left to the next offer.
 _FAIR: Final = (
@@ -145,6 +166,9 @@ def behind(held: Claim) -> list[str]:
     return sorted({row["queue"] for row in held.rows if held.claimed_at - row["due_at"] > BEHIND})
 
 
+_TABLES: Final = {"act": ACTIONS, RECHECK: ACTIONS, NOTIFY: REQUESTS}
+
+
 def table_of(queue: Queue) -> Table:
     """The table whose rows travel through `queue`."""
-    return ACTIONS if queue.task == "act" else SIGNALS
+    return _TABLES.get(queue.task, SIGNALS)

@@ -75,9 +75,10 @@ def of_signal(tx: Connection, signal_id: uuid.UUID, stage: str | None = None, *,
     """What the replay of a signal from `stage` would do; without one, from where it failed, else from decide."""
     actions = _actions(tx, signal_id, lock=lock)
     question = (
-        "SELECT signal_id, state, stage, queue, disposition, reason, EXISTS (SELECT 1 FROM contexts AS c"
-        " WHERE c.signal_id = s.signal_id) AS has_context, EXISTS (SELECT 1 FROM plans AS p"
-        " WHERE p.signal_id = s.signal_id) AS has_plan FROM signals AS s WHERE signal_id = :id"
+        "SELECT signal_id, state, stage, queue, disposition, reason, coalesced_into,"
+        " EXISTS (SELECT 1 FROM contexts AS c WHERE c.signal_id = s.signal_id) AS has_context,"
+        " EXISTS (SELECT 1 FROM plans AS p WHERE p.signal_id = s.signal_id) AS has_plan"
+        " FROM signals AS s WHERE signal_id = :id"
     )
     # Actions before their signal, the order in which outcomes are written.
     row = tx.execute(text(question + (" FOR UPDATE" if lock else "")), {"id": signal_id}).mappings().first()
@@ -112,7 +113,7 @@ def _refusal(row: Mapping[str, Any], stage: str, actions: Sequence[Mapping[str, 
         if stage in ANEW:
             return f"action {unsure[0]['action_id']} is unknown: settle it first, or replay from execute, which looks"
     if row["disposition"] == "coalesced":
-        return "it was coalesced with a later signal, which was decided for both: replay that one"
+        return f"it was coalesced into signal {row['coalesced_into']}, which was decided for both: replay that one"
     if row["disposition"] == "suppressed" and not row["has_plan"]:
         return f"it was suppressed when it came in ({row['reason']}) and is never acted on"
     if stage == "decide" and not row["has_context"]:

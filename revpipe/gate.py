@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import redis
@@ -28,6 +28,10 @@ class Rate:
     tokens: int
     per_seconds: float
     burst: int
+    in_line: bool = False
+    """Whether each that is refused is told a turn of its own, for kinds whose work is a single call. Told the next
+    token, as many would come back for it as there are, and again for the one after: of a hundred cards for Slack
+    each would be tried fifty times. Work of several calls waits for its tokens with what it has (decision 005)."""
 
     @property
     def interval_us(self) -> int:
@@ -41,15 +45,26 @@ LIMITS: Final[Mapping[tuple[str, str], Rate]] = {
     # 5 a second for the whole account, counted apart from the rest.
     ("hubspot", "search"): Rate(tokens=4, per_seconds=1, burst=1),
     # About one message a second and channel, short bursts tolerated; the channel follows the colon of the kind.
-    ("slack", "post"): Rate(tokens=1, per_seconds=1, burst=3),
+    ("slack", "post"): Rate(tokens=1, per_seconds=1, burst=3, in_line=True),
     # All channels of a workspace together have a limit that Slack does not tell: some hundred in a minute.
     ("slack", "post:*"): Rate(tokens=4, per_seconds=1, burst=8),
     # Tier 3, 50 in a minute.
     ("slack", "history"): Rate(tokens=40, per_seconds=60, burst=5),
+    # Tier 3 likewise. A burst of decisions is to be seen at once.
+    ("slack", "update"): Rate(tokens=40, per_seconds=60, burst=10, in_line=True),
+    ("slack", "lookup"): Rate(tokens=40, per_seconds=60, burst=10),
+    # Tier 4, 100 in a minute.
+    ("slack", "view"): Rate(tokens=80, per_seconds=60, burst=10),
+    ("slack", "whisper"): Rate(tokens=80, per_seconds=60, burst=10),
+    # What providers of mail allow differs widely; nobody approves faster than that.
+    ("email", "default"): Rate(tokens=2, per_seconds=1, burst=10, in_line=True),
     # 3 a second.
     ("gong", "default"): Rate(tokens=2, per_seconds=1, burst=1),
     # 10,000 a day for the company, whoever calls: at most 1,000 + 8,000.
     ("gong", "*"): Rate(tokens=8_000, per_seconds=86_400, burst=1_000),
+    # Both allow more with every tier of an account; the first takes 50 a minute (Anthropic docs, Rate limits).
+    ("anthropic", "default"): Rate(tokens=40, per_seconds=60, burst=8),
+    ("openai", "default"): Rate(tokens=40, per_seconds=60, burst=8),
 }
 """Our share of what each vendor allows; (vendor, kind).
 
@@ -68,26 +83,32 @@ def limits(hubspot_per_10s: int) -> Mapping[tuple[str, str], Rate]:
     """
     usual = LIMITS["hubspot", "default"]
     share = hubspot_per_10s / HUBSPOT_PER_10S
-    ours = Rate(max(1, int(usual.tokens * share)), usual.per_seconds, max(1, int(usual.burst * share)))
+    ours = replace(usual, tokens=max(1, int(usual.tokens * share)), burst=max(1, int(usual.burst * share)))
     return {**LIMITS, ("hubspot", "default"): ours}
 
 
 CREDENTIALS: Final[Mapping[str, str]] = {
     "hubspot": "HUBSPOT_ACCESS_TOKEN",
     "slack": "SLACK_BOT_TOKEN",
+    "email": "SMTP_URL",
     "gong": "GONG_ACCESS_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "openai": "OPENAI_API_KEY",
 }
 """The setting to mend when a vendor refuses our credentials."""
 
 PAUSE_SECONDS: Final = 5.0
 """How long Redis is left alone after it could not be asked, so that a dead one does not slow down every call."""
+LONGEST_LINE: Final = 60.0
+"""The furthest turn that one is told; a line that is longer has those who come later ask again then."""
 LONGEST_HOLD: Final = 60.0
 """How long a vendor's 429 stops everybody at the most; who was told to wait longer waits by themselves."""
 
 # A bucket is kept as one number: the time (microseconds) at which it will be full again. A token is there
 # as long as that lies less than `burst` intervals ahead. The server's clock is the only one asked. A stored time
 # further ahead than an empty bucket can be comes from a clock that was set back, and is cut. KEYS: the circuit, then
-# for each bucket its number and its hold, which stands while the vendor has told us to wait.
+# for each bucket its number, its hold, which stands while the vendor has told us to wait, and the last turn of the line
+# before it. A turn is told and not kept: who comes first takes the token, and who finds it gone is told another turn.
 # Answers: 0 passed and clear, 1 passed, 2 wait, 3 open (each with microseconds), 4 passed as the probe of an episode.
 _SPEND: Final = """
 local clock = redis.call('TIME')
@@ -97,18 +118,26 @@ if had[1] then
   local free = math.max(tonumber(had[2]), tonumber(had[3] or 0))
   if now < free then return {3, string.format('%.0f', free - now)} end
 end
-local wait, full = 0, {}
-for i = 2, #KEYS, 2 do
+local wait, full, line, apart = 0, {}, nil, 0
+for i = 2, #KEYS, 3 do
   wait = math.max(wait, redis.call('PTTL', KEYS[i + 1]) * 1000)
-  local interval, burst = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local interval, burst = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   if burst > 0 then
     local full_at = tonumber(redis.call('GET', KEYS[i]) or now)
     full_at = math.min(math.max(full_at, now), now + burst * interval)
     wait = math.max(wait, full_at + interval - (now + burst * interval))
     full[i] = full_at + interval
+    if ARGV[i + 4] == '1' and not line then line, apart = KEYS[i + 2], interval end
   end
 end
-if wait > 0 then return {2, string.format('%.0f', wait)} end
+if wait > 0 then
+  if line then
+    local turn = math.max(now + wait, tonumber(redis.call('GET', line) or 0) + apart)
+    wait = math.min(turn - now, math.max(wait, tonumber(ARGV[3])))
+    redis.call('SET', line, string.format('%.0f', now + wait), 'PX', math.ceil(wait / 1000))
+  end
+  return {2, string.format('%.0f', wait)}
+end
 for i, full_at in pairs(full) do
   redis.call('SET', KEYS[i], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
 end
@@ -157,6 +186,7 @@ class RedisGate:
         if told == _WAIT:
             refusal = RateLimited(f"no rate token left for {vendor} {kind}", retry_after=max(int(word), 1000) / 1e6)
             refusal.where = f"our rate for {vendor}"
+            refusal.ours = True
             raise refusal
         if told == _OPEN:
             stop = CircuitOpen(f"the circuit {name} is open", circuit=name, retry_after=max(int(word), 1000) / 1e6)
@@ -199,9 +229,9 @@ class RedisGate:
             if (vendor, shared) in self._limits:
                 yield shared, self._limits[vendor, shared]
 
-    def _keys(self, vendor: str, bucket: str) -> tuple[str, str]:
+    def _keys(self, vendor: str, bucket: str) -> tuple[str, str, str]:
         key = f"{self._rates}{vendor}:{bucket}"
-        return key, f"{key}:hold"
+        return key, f"{key}:hold", f"{key}:line"
 
     def _hold(self, vendor: str, kind: str, seconds: float) -> None:
         """Empty the call's buckets for a while: the vendor does not say which of its limits was reached."""
@@ -215,10 +245,11 @@ class RedisGate:
             self.unasked += 1
             return None
         vendor = name.partition(":")[0]
-        keys, words = [self._circuits.key(name)], [probe, str(round(PROBE_SECONDS * 1e6))]
+        keys = [self._circuits.key(name)]
+        words = [probe, str(round(PROBE_SECONDS * 1e6)), str(round(LONGEST_LINE * 1e6))]
         for bucket, rate in buckets:
             keys += self._keys(vendor, bucket)
-            words += [str(rate.interval_us), str(rate.burst)] if rate else ["0", "0"]
+            words += [str(rate.interval_us), str(rate.burst), str(int(rate.in_line))] if rate else ["0", "0", "0"]
         try:
             told, word = self._spend(keys=keys, args=words)
         except redis.RedisError as trouble:

@@ -100,7 +100,9 @@ def due_by_queue(tx: Connection, now: datetime) -> dict[str, int]:
             "SELECT queue, count(*) AS n FROM signals WHERE queue IS NOT NULL AND sent_at IS NULL AND due_at <= :now"
             " GROUP BY queue UNION ALL "
             "SELECT queue, count(*) FROM actions WHERE queue IS NOT NULL AND sent_at IS NULL AND due_at <= :now"
-            " GROUP BY queue) AS due GROUP BY queue ORDER BY queue"
+            " GROUP BY queue UNION ALL "
+            "SELECT queue, count(*) FROM approval_requests WHERE queue IS NOT NULL AND sent_at IS NULL"
+            " AND due_at <= :now GROUP BY queue) AS due GROUP BY queue ORDER BY queue"
         ),
         {"now": now},
     )

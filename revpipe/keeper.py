@@ -13,6 +13,7 @@ from config.queues import QUEUES
 from revpipe import approvals, balance, cached_parts, feed, leases, migrate, parked, sweep, undeliverable, work
 from revpipe.db import transaction
 from revpipe.errors import Transient
+from revpipe.notifying import slack_people, telling
 from revpipe.services import Services
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,8 @@ TIDY_SECONDS: Final = 3600.0
 QUEUES_DUE: Final = (
     "SELECT q FROM unnest(CAST(:queues AS text[])) AS q WHERE least("
     "(SELECT due_at FROM signals WHERE queue = q AND sent_at IS NULL ORDER BY due_at LIMIT 1),"
-    "(SELECT due_at FROM actions WHERE queue = q AND sent_at IS NULL ORDER BY due_at LIMIT 1)) <= :now"
+    "(SELECT due_at FROM actions WHERE queue = q AND sent_at IS NULL ORDER BY due_at LIMIT 1),"
+    "(SELECT due_at FROM approval_requests WHERE queue = q AND sent_at IS NULL ORDER BY due_at LIMIT 1)) <= :now"
 )
 
 
@@ -74,6 +76,7 @@ class Keeper:
             with transaction(services.engine) as tx:
                 migrate.ensure_partitions(tx, services.clock.now())
                 cached_parts.forget_expired(tx, services.clock.now())
+                slack_people.forget_presses(tx, services.clock.now())
         self._watch_broker()
         if self._every("sweep", SWEEP_SECONDS):
             sweep.sweep(services)
@@ -83,6 +86,7 @@ class Keeper:
         if self._every("dead", DEAD_SECONDS):
             undeliverable.collect(services)
         parked.drain(services)
+        telling.tell(services)
         feed.offer(services, self._queues_due())
         return True
 

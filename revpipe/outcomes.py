@@ -8,10 +8,13 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection
 
+from config.queues import RECHECK, queue_for
 from revpipe import dead_letters, dispositions, failures, retry, trail, work
+from revpipe.approval_changes import touch
 from revpipe.crash import crash_point
 from revpipe.db import sql, to_json, transaction
 from revpipe.errors import CircuitOpen, EffectUnknown, RateLimited, RevpipeError, Transient
+from revpipe.expiry import wanted_until
 from revpipe.hold import LeaseOver
 from revpipe.ports import Effect
 from revpipe.services import Services
@@ -41,11 +44,18 @@ class StillUnsure:
     looked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Nobody was called: the action has waited for longer than its rule wants it."""
+
+
 SETTLING: Final = "settling"
 WAITS_AT_MOST: Final = timedelta(hours=24)
 """How long an action waits for a vendor that is down: what comes later than that is no longer wanted."""
+HOLDS: Final = timedelta(minutes=1)
+"""How long the facts that an approved action was last judged by are good for, should it have to wait."""
 
-Outcome = Effect | Found | NotYet | StillUnsure | RevpipeError
+Outcome = Effect | Found | NotYet | StillUnsure | Unwanted | RevpipeError
 
 
 def record(held: Claim, found: Mapping[uuid.UUID, Outcome], services: Services) -> None:
@@ -64,6 +74,7 @@ def record(held: Claim, found: Mapping[uuid.UUID, Outcome], services: Services) 
             if not isinstance(outcome, Effect | Found) and _write(tx, row, outcome, now):
                 ended.append(row["signal_id"])
         dispositions.settle(tx, ended, now)
+        touch(tx, [row["action_id"] for row in rows if row["released_at"]], now)
         crash_point("act.written", rows)
 
 
@@ -83,11 +94,22 @@ def stop_exhausted(tx: Connection, rows: Sequence[Mapping[str, Any]], now: datet
             _bury(tx, row, verdict[1], verdict[0], now)
             ended.append(row["signal_id"])
     dispositions.settle(tx, ended, now)
+    touch(tx, {row["action_id"] for row in rows if row["released_at"]} - {row["action_id"] for row in good}, now)
     return good
 
 
-def _write(tx: Connection, row: Mapping[str, Any], outcome: NotYet | StillUnsure | RevpipeError, now: datetime) -> bool:
+def not_asked(tx: Connection, row: Mapping[str, Any], error: RevpipeError, now: datetime) -> bool:
+    """Nobody was called for the action, since what had to be known before could not be; True if that ends it."""
+    return _failed(tx, row, error, now, called=False)
+
+
+def _write(
+    tx: Connection, row: Mapping[str, Any], outcome: NotYet | StillUnsure | Unwanted | RevpipeError, now: datetime
+) -> bool:
     """Write the outcome of an action that is not done; True if it has ended all the same."""
+    if isinstance(outcome, Unwanted):
+        _expire(tx, row, now)
+        return True
     if isinstance(outcome, EffectUnknown):
         _unknown(tx, row, outcome, now)
         return False
@@ -127,16 +149,23 @@ _DONE: Final = (
 )
 
 
-def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | StillUnsure, now: datetime) -> bool:
+def _failed(
+    tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | StillUnsure, now: datetime, *, called: bool = True
+) -> bool:
     error = outcome.error if isinstance(outcome, StillUnsure) else outcome
-    unsure = isinstance(outcome, StillUnsure) or (isinstance(error, Transient) and error.ambiguous)
-    called = not (isinstance(outcome, StillUnsure) and outcome.looked)
+    unsure = isinstance(outcome, StillUnsure) or (called and isinstance(error, Transient) and error.ambiguous)
+    called = called and not (isinstance(outcome, StillUnsure) and outcome.looked)
     decision = retry.decide(error, row["attempts"], failures.policy_of(row["queue"]), now)
-    ends = (row["replayed_at"] or row["created_at"]) + shortened(WAITS_AT_MOST)
+    ends = _wanted_since(row) + shortened(WAITS_AT_MOST)
     if not isinstance(decision, retry.Bury) and now >= ends:
         decision = retry.Bury("expired_waiting")
+    wanted = wanted_until(row)
+    if wanted is not None and now < wanted:
+        # When its rule's time is up it is due, so that it ends then and not when the vendor is back.
+        ends = min(ends, wanted)
     if isinstance(decision, retry.RetryAt):
-        _again(tx, row, decision.due, decision.reason, error, now, maybe_done=unsure, called=called)
+        due = decision.due if wanted is None else min(decision.due, ends)
+        _again(tx, row, due, decision.reason, error, now, maybe_done=unsure, called=called)
         return False
     if isinstance(decision, retry.Park):
         due = min(decision.until, ends)
@@ -147,6 +176,12 @@ def _failed(tx: Connection, row: Mapping[str, Any], outcome: RevpipeError | Stil
         return False
     _bury(tx, row, error, decision.reason, now)
     return True
+
+
+def _wanted_since(row: Mapping[str, Any]) -> datetime:
+    """Since when it waits for its vendor: what a person took to answer is not the vendor's."""
+    since: datetime = max(at for at in (row["created_at"], row["replayed_at"], row["released_at"]) if at is not None)
+    return since
 
 
 def _again(
@@ -173,11 +208,28 @@ def _again(
         values["attempts"] = max(0, row["attempts"] - 1)
     if park and park.waits_for:
         values["waits_for"] = park.waits_for
+    if row["released_at"] is not None and not maybe_done and (park or due - now > shortened(HOLDS)):
+        # What a person said yes to went by facts that may hold no more when its vendor is back.
+        values["queue"] = queue_for(RECHECK, row["priority"])
     work.postpone(tx, ACTIONS, [row["action_id"]], due, values)
     detail = _trouble(row, reason, error) | {"wait_s": round((due - now).total_seconds(), 1)}
     if park and park.waits_for:
         detail["waits_for"] = park.waits_for
     trail.record(tx, now, [_entry("parked" if park else "retry", row, detail)])
+
+
+def _expire(tx: Connection, row: Mapping[str, Any], now: datetime) -> None:
+    """Its rule's time is up, and surely nothing was done: it ends without effect, and nobody need look at it."""
+    _end(tx, row, "expired", "no_longer_wanted", now)
+    waited = now - (row["replayed_at"] or row["created_at"])
+    detail = {
+        "type": row["type"],
+        "by": "rule",
+        "reason": "no_longer_wanted",
+        "after_s": round(waited.total_seconds(), 1),
+        "worker": work.worker_name(),
+    }
+    trail.record(tx, now, [_entry("expired", row, detail)])
 
 
 def _unknown(tx: Connection, row: Mapping[str, Any], error: Exception, now: datetime) -> None:

@@ -14,7 +14,7 @@ from revpipe.db import transaction
 from revpipe.errors import Transient
 from revpipe.feed import table_of
 from revpipe.services import Services
-from revpipe.work import ACTIONS, SIGNALS, Table
+from revpipe.work import ACTIONS, REQUESTS, SIGNALS, Table
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ So fresh work never stands behind more than a chunk's worth of them, and what th
 how fast they drain: twice in a second a queue is filled up to this again, which is 200 rows/s at the most, some
 more than HubSpot's 140 calls in 10 s carry in full chunks.
 """
-OLDEST_BY: Final = {SIGNALS: "fired_at", ACTIONS: "created_at"}
+OLDEST_BY: Final = {SIGNALS: "fired_at", ACTIONS: "created_at", REQUESTS: "created_at"}
 
 
 def drain(services: Services) -> dict[str, int]:
@@ -78,6 +78,7 @@ def waiting(tx: Connection) -> dict[str, int]:
         text(
             "SELECT waits_for AS name, count(*) AS found FROM (SELECT waits_for FROM signals"
             " WHERE waits_for IS NOT NULL AND queue IS NOT NULL UNION ALL SELECT waits_for FROM actions"
+            " WHERE waits_for IS NOT NULL AND queue IS NOT NULL UNION ALL SELECT waits_for FROM approval_requests"
             " WHERE waits_for IS NOT NULL AND queue IS NOT NULL) AS rows GROUP BY 1 ORDER BY 1"
         )
     )
@@ -143,7 +144,7 @@ def _let_go(
     tx: Connection, table: Table, chosen: str, values: dict[str, Any], now: datetime, *, probe: bool = False
 ) -> int:
     """Make the rows of the CTE `ranked` due, just before now and in their order, and say so in the trail."""
-    action = f"t.{table.key}" if table is ACTIONS else "NULL::uuid"
+    action = "NULL::uuid" if table is SIGNALS else "t.action_id"
     rows = (
         tx.execute(
             text(

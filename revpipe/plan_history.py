@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -15,13 +15,34 @@ LOOK_BACK: Final = timedelta(days=30)
 COUNTED: Final = (*OPEN, "done")
 """States whose action counts for a cooldown: it had its effect, or may still have it."""
 
+TWIN: Final = "same_as_other_rule"
+"""The reason of an action that another rule wanted in the same words, and that therefore was done once for both."""
+
+
+# Asked subject by subject, each part by its own index.
+_LATELY: Final = (
+    "SELECT asked.subject,"
+    " (SELECT count(*) FROM signals AS s WHERE s.deal_id = asked.deal AND s.fired_at > :week) AS found,"
+    " (SELECT q.began_at FROM quiet_periods AS q WHERE q.subject = asked.subject) AS decided_at,"
+    " (SELECT 1 FROM signals AS w WHERE w.gathering = asked.subject AND w.stage = 'decide' LIMIT 1) IS NOT NULL"
+    " AS others_wait"
+    " FROM unnest(CAST(:subjects AS text[]), CAST(:deals AS text[])) AS asked(subject, deal)"
+)
+
 
 @dataclass(slots=True)
 class Known:
-    """The actions of one subject in the last 30 days, and how many of its signals came in the last seven."""
+    """The actions of one subject as far back as cooldowns reach, and how many of its signals came in seven days.
+
+    What rules may ask of them looks back 30 days, from `since` on. `decided_at` is when it was last decided, None if
+    that is long ago; `others_wait` tells whether signals of it are being gathered.
+    """
 
     actions: list[Mapping[str, Any]] = field(default_factory=list)
     signals_7d: int = 0
+    since: datetime = datetime.min.replace(tzinfo=UTC)
+    decided_at: datetime | None = None
+    others_wait: bool = False
 
     def add(self, actions: Iterable[Mapping[str, Any]]) -> None:
         """Count actions planned in this very transaction."""
@@ -29,11 +50,20 @@ class Known:
 
     def facts(self) -> dict[str, Any]:
         """The `history` root of the rules' vocabulary."""
+        lately = [one for one in self.actions if one["created_at"] > self.since]
+        counted = [
+            one
+            for one in self.actions
+            if one["state"] in OPEN or (one["state"] == "done" and one["created_at"] > self.since)
+        ]
         return {
             "open_actions": [
                 {"rule": one["rule_id"], "type": one["type"]} for one in self.actions if one["state"] in OPEN
             ],
-            "actions_30d": sum(one["state"] in COUNTED for one in self.actions),
+            "actions_30d": len(counted),
+            "rules_30d": list(dict.fromkeys(one["rule_id"] for one in counted)),
+            "last_action_at": max((one["created_at"] for one in counted), default=None),
+            "rejected_30d": sum(one["state"] == "rejected" for one in lately),
             "signals_7d": self.signals_7d,
         }
 
@@ -46,40 +76,48 @@ class Known:
             if one["state"] in OPEN:
                 return one["action_id"], "already_open"
         for one in same:
-            if one["state"] in COUNTED and now - one["created_at"] < cooldown:
-                return one["action_id"], "cooldown"
+            acted = self._acted(one)
+            if acted is not None and now - one["created_at"] < cooldown:
+                return acted["action_id"], "cooldown"
         return None, None
 
+    def open_of(self, type: str) -> tuple[uuid.UUID | None, str | None]:
+        """An open action of a type, whichever rule wanted it."""
+        same = (one["action_id"] for one in self.actions if one["type"] == type and one["state"] in OPEN)
+        found = next(same, None)
+        return found, "already_open" if found else None
 
-def read(tx: Connection, subjects: Sequence[str], now: datetime) -> dict[str, Known]:
-    """What is known of each subject. Open actions count however old they are."""
-    known = {subject: Known() for subject in subjects}
+    def _acted(self, action: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The action that had the effect, or may still have it: itself, or the twin that stood in for it."""
+        if action["state"] == "suppressed" and action["reason"] == TWIN:
+            action = next((one for one in self.actions if one["action_id"] == action["suppressed_by"]), action)
+        return action if action["state"] in COUNTED else None
+
+
+def read(tx: Connection, subjects: Sequence[str], now: datetime, cooldown: timedelta = LOOK_BACK) -> dict[str, Known]:
+    """What is known of each subject, as far back as the longest `cooldown`. Open actions count however old they are."""
+    known = {subject: Known(since=now - LOOK_BACK) for subject in subjects}
     if not known:
         return known
     wanted = {
         "subjects": list(known),
-        "since": now - LOOK_BACK,
+        "since": now - max(LOOK_BACK, cooldown),
         "open": list(OPEN),
         "week": now - timedelta(days=7),
     }
     rows = tx.execute(
         sql(
-            "SELECT action_id, rule_id, type, state, subject, created_at FROM actions"
+            "SELECT action_id, rule_id, type, state, reason, suppressed_by, subject, created_at FROM actions"
             " WHERE subject = ANY(:subjects) AND (created_at > :since OR state = ANY(:open)) ORDER BY created_at DESC"
         ),
         wanted,
     )
     for row in rows.mappings():
         known[row["subject"]].actions.append(dict(row))
-    counts = tx.execute(
-        sql(
-            "SELECT deal_id, count(*) AS found FROM signals WHERE deal_id = ANY(:deals) AND fired_at > :week"
-            " GROUP BY deal_id"
-        ),
-        {**wanted, "deals": [one.removeprefix("deal:") for one in known if one.startswith("deal:")]},
-    )
-    for row in counts.mappings():
-        known[f"deal:{row['deal_id']}"].signals_7d = row["found"]
+    deals = [one.removeprefix("deal:") if one.startswith("deal:") else None for one in known]
+    for row in tx.execute(sql(_LATELY), {**wanted, "deals": deals}).mappings():
+        one = known[row["subject"]]
+        one.signals_7d, one.decided_at, one.others_wait = row["found"], row["decided_at"], row["others_wait"]
     return known
 
 

@@ -8,10 +8,12 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Engine
 
-from revpipe import audit, cached_parts, prune_partitions, prune_rows
+from revpipe import audit, cached_parts, coalescing, idempotency, prune_partitions, prune_rows
 from revpipe.db import transaction
+from revpipe.llm import answers
 from revpipe.prune_partitions import Month
 from revpipe.retention import Retention
+from revpipe.seals.retired import DROPPED
 
 log = structlog.get_logger(__name__)
 
@@ -76,9 +78,14 @@ def run(engine: Engine, retention: Retention, now: datetime, actor: str, most: i
                 )
         with transaction(engine) as tx:
             done.rows["cached_parts"] = cached_parts.forget_expired(tx, now)
+            done.rows["quiet_periods"] = coalescing.forget(tx, now)
+            done.rows["idempotency_keys"] = idempotency.forget(tx, now)
+            limit = retention.limit("signals", now)
+            if limit is not None:
+                done.rows["llm_answers"] = answers.forget(tx, limit)
             months = _over(tx, retention, now)
         for month in months:
-            _let_go(engine, month, done)
+            _let_go(engine, month, done, now, actor)
         outcome.update(done.as_dict())
     log.info("pruned", **_numbers(done.rows), months=len(done.months))
     return done
@@ -97,12 +104,12 @@ def _stays(tx: Connection, month: Month) -> bool:
     return month.table == "trail" and prune_partitions.told_of(tx, month)
 
 
-def _let_go(engine: Engine, month: Month, done: Pruned) -> None:
+def _let_go(engine: Engine, month: Month, done: Pruned, now: datetime, actor: str) -> None:
     with transaction(engine) as tx:
         stays = _stays(tx, month)
     if stays:
         done.kept[month.name] = STILL_TOLD
-    elif prune_partitions.drop(engine, month):
+    elif prune_partitions.drop(engine, month, lambda tx: audit.write(tx, now, actor, DROPPED, {"month": month.name})):
         done.months.append(month.name)
     else:
         done.kept[month.name] = IN_USE

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -57,14 +57,18 @@ def told_of(tx: Connection, month: Month) -> bool:
     return tx.execute(question, {"until": month.until}).first() is not None
 
 
-def drop(engine: Engine, month: Month) -> bool:
-    """Let a month go; False if its table was in use at every try, which a later run makes good."""
+def drop(engine: Engine, month: Month, record: Callable[[Connection], object]) -> bool:
+    """Let a month go; False if its table was in use at every try, which a later run makes good.
+
+    `record` says so in the same transaction: a month that is gone without it was not let go by us.
+    """
     for pause in PAUSES:
         time.sleep(pause)
         try:
             with transaction(engine) as tx:
                 tx.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'"))
                 tx.execute(text(f'DROP TABLE IF EXISTS "{month.name}"'))
+                record(tx)
         except OperationalError as error:
             log.warning("month_in_use", month=month.name, error=type(error.orig).__name__)
         else:

@@ -18,13 +18,20 @@ ROWS: Final = 2000
 _OVER: Final = (
     "FROM signals AS s WHERE received_at < :limit AND state = 'done' AND done_at < :limit"  # noqa: S608
     " AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.signal_id = s.signal_id AND d.state = 'open')"
+    " AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.signal_id = s.coalesced_into AND d.state = 'open')"
     " AND NOT EXISTS (SELECT 1 FROM actions AS a WHERE a.signal_id = s.signal_id"
     f" AND (a.state IN {OPEN!r} OR a.maybe_done))"
 )
 """SQL: signals `s` that have ended, of which nothing is left for anybody to do."""
 _BELONGINGS: Final = (
+    *(
+        f"DELETE FROM {table} AS v USING approvals AS p, actions AS a WHERE v.approval_id = p.approval_id"  # noqa: S608
+        " AND p.action_id = a.action_id AND a.signal_id = ANY(:ids)"
+        for table in ("approval_versions", "approval_votes")
+    ),
     "DELETE FROM approvals AS p USING actions AS a WHERE p.action_id = a.action_id AND a.signal_id = ANY(:ids)",
     "DELETE FROM actions WHERE signal_id = ANY(:ids)",
+    "DELETE FROM shadow_outcomes WHERE signal_id = ANY(:ids)",
     "DELETE FROM plans WHERE signal_id = ANY(:ids)",
     "DELETE FROM contexts WHERE signal_id = ANY(:ids)",
     "DELETE FROM superseded WHERE signal_id = ANY(:ids)",

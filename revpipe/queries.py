@@ -33,6 +33,8 @@ def signals_named(tx: Connection, name: str) -> list[uuid.UUID]:
     try:
         wanted = uuid.UUID(name)
     except ValueError:
+        if not name.isprintable():
+            return []  # No id, and what PostgreSQL would not take as a text.
         found = tx.execute(
             text("SELECT signal_id FROM signals WHERE deal_id = :name ORDER BY received_at, signal_id"),
             {"name": name},
@@ -85,8 +87,29 @@ def story(tx: Connection, signal_id: uuid.UUID) -> dict[str, Any]:
         "actions": rows("SELECT * FROM actions WHERE signal_id = :id ORDER BY created_at, action_id"),
         "approvals": rows("SELECT p.* FROM approvals p JOIN actions a USING (action_id) WHERE a.signal_id = :id"),
         "trail": rows("SELECT * FROM trail WHERE signal_id = :id AND at >= :since ORDER BY at, trail_id"),
+        "shadow_outcomes": rows("SELECT * FROM shadow_outcomes WHERE signal_id = :id ORDER BY rule_id"),
+        "survivor": rows(
+            "SELECT o.signal_id, o.disposition, o.reason FROM signals AS s JOIN signals AS o"
+            " ON o.signal_id = s.coalesced_into WHERE s.signal_id = :id"
+        ),
+        "carried": rows(
+            "SELECT signal_id, event, fired_at FROM signals WHERE coalesced_into = :id ORDER BY fired_at, signal_id"
+        ),
         "superseded": rows("SELECT * FROM superseded WHERE signal_id = :id ORDER BY at, superseded_id"),
         "dead_letters": rows(
             "SELECT letter_id, stage, reason, error, attempts, last_at, state FROM dead_letters WHERE signal_id = :id"
         ),
     }
+
+
+CHANGES_LOOKED_AT = 50
+"""So many of the latest changes are compared: one that is committed late is still among them."""
+
+
+def approvals_changed(tx: Connection) -> str:
+    """A text that differs after any change of any approval; a walk along an index of a few rows."""
+    rows = tx.execute(
+        text("SELECT approval_id, revision FROM approvals ORDER BY changed_at DESC LIMIT :most"),
+        {"most": CHANGES_LOOKED_AT},
+    )
+    return " ".join(sorted(f"{row.approval_id}:{row.revision}" for row in rows))

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from config.queues import queue_for
+from config.queues import RECHECK, queue_for
 from revpipe import dead_letters, dispositions, superseding, trail, work
+from revpipe.approval_changes import touch
 from revpipe.forecasts import ANEW, Forecast
 from revpipe.models.action import OPEN
 from revpipe.superseding import digest
@@ -143,10 +144,15 @@ def _released(action: Mapping[str, Any]) -> bool:
 
 
 def _make_ready(tx: Connection, action: Mapping[str, Any], command: Command) -> str:
-    queue = queue_for("execute", action["priority"], action["adapter"])
+    if action["word"] == "approved" and not action["maybe_done"]:
+        # Surely without effect so far, and approved in a world that may have moved on since.
+        queue = queue_for(RECHECK, action["priority"])
+    else:
+        queue = queue_for("execute", action["priority"], action["adapter"])
     # The time of the last call stays: from there the vendor's settle time runs.
     values = {"state": "ready", "queue": queue, "due_at": command.due, "tried_at": action["tried_at"]}
     work.move(tx, ACTIONS, [action["action_id"]], {**_fresh(command), **values})
+    touch(tx, [action["action_id"]], command.now)
     return queue
 
 

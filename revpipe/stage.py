@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Any, Final
@@ -46,8 +46,12 @@ def run(
     chunk: Chunk,
     services: Services,
     do: Callable[[Claim, Services], HandOn],
+    reads: Callable[[Connection, Sequence[uuid.UUID]], Mapping[uuid.UUID, Any]] | None = None,
 ) -> Chunk | None:
     """Claim the chunk, do the stage's work, and return what goes on, None if nothing does.
+
+    What the stage `reads` it finds as the claim's `beside`: in one transaction with the claim that costs least. It must
+    only fetch, since what breaks there would break the claim of all.
 
     A row whose output is already there (the message came twice) goes on without the work being done again.
     Raises only for the database's sake: then nothing was recorded, and the sweep sends the rows again.
@@ -55,11 +59,13 @@ def run(
     with transaction(services.engine, durable=False) as tx:
         asked_at, now = time.monotonic(), services.clock.now()
         held = work.claim(tx, SIGNALS, stage, chunk, now, lasts=services.lease)
-        passed = _passed(tx, stage, chunk)
+        passed = _passed(tx, stage, chunk, held)
         isolated = quarantines(held)
         behind = feed.behind(held)
         held = _readable(tx, stage, held, now)
         held = held.only(failures.bury_exhausted(tx, stage, held.rows, now))
+        if reads and held.rows:
+            held = replace(held, beside=reads(tx, held.ids))
     crash_point(f"{stage}.claimed", held.rows)
     handed = HandOn()
     if held.rows:
@@ -208,9 +214,9 @@ def timing(row: Mapping[str, Any], held: Claim, now: datetime) -> dict[str, Any]
     }
 
 
-def _passed(tx: Connection, stage: str, chunk: Chunk) -> list[uuid.UUID]:
+def _passed(tx: Connection, stage: str, chunk: Chunk, held: Claim) -> list[uuid.UUID]:
     """Rows of this very sending that have `stage` behind them and wait for the next link's message."""
-    if stage not in AFTER:
+    if stage not in AFTER or len(held.rows) == len(chunk.ids):
         return []
     found = tx.execute(
         sql(

@@ -10,11 +10,16 @@ from config.queues import QUEUES, queue_for
 from revpipe import trail
 from revpipe.db import transaction
 from revpipe.services import Services
-from revpipe.work import ACTIONS, SIGNALS, Table
+from revpipe.work import ACTIONS, REQUESTS, SIGNALS, Table
 
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 500
+_WORK: Final = {
+    SIGNALS: "stage, NULL AS adapter",
+    ACTIONS: "'execute' AS stage, adapter",
+    REQUESTS: "'notify' AS stage, way AS adapter",
+}
 
 
 def bring_back(services: Services) -> int:
@@ -25,7 +30,7 @@ def bring_back(services: Services) -> int:
     """
     now = services.clock.now()
     moved = 0
-    for table in (SIGNALS, ACTIONS):
+    for table in _WORK:
         with transaction(services.engine) as tx:
             rows = [(row, _home(row)) for row in _found(tx, table)]
             known = [(row, queue) for row, queue in rows if queue in QUEUES]
@@ -47,7 +52,7 @@ def bring_back(services: Services) -> int:
 
 def _found(tx: Connection, table: Table) -> list[Mapping[str, Any]]:
     """Rows of unknown queues, by the indexes of what is due and of what was sent."""
-    columns = "stage, NULL AS adapter" if table is SIGNALS else "'execute' AS stage, adapter"
+    columns = _WORK[table]
     action_id = "NULL::uuid" if table is SIGNALS else "action_id"
     strays = f"SELECT {table.key} FROM {table.name} WHERE queue IS NOT NULL AND queue <> ALL(:queues)"  # noqa: S608
     rows = tx.execute(

@@ -12,7 +12,7 @@ from revpipe.crash import crash_point
 from revpipe.db import transaction
 from revpipe.errors import Transient
 from revpipe.services import Services
-from revpipe.work import ACTIONS, SIGNALS, Table
+from revpipe.work import ACTIONS, REQUESTS, SIGNALS, Table
 
 log = structlog.get_logger(__name__)
 
@@ -20,13 +20,14 @@ LOST_AFTER: Final = timedelta(seconds=10)
 """How long after its sending an unclaimed row is looked at: longer than a message needs to reach a worker."""
 SKEW: Final = timedelta(seconds=2)
 BATCH: Final = 500
+TABLES: Final = (SIGNALS, ACTIONS, REQUESTS)
 
 
 def sweep(services: Services) -> dict[str, int]:
     """Make due again what was lost, and say how many rows by cause. Two sweeps at once are harmless."""
     now = services.clock.now()
     caught: dict[str, int] = {}
-    for table in (SIGNALS, ACTIONS):
+    for table in TABLES:
         with transaction(services.engine) as tx:
             found = _again(tx, table, "lease_expired", "t.lease_until < :limit", {"limit": now}, now, quarantine.ENTER)
             caught["lease_expired"] = caught.get("lease_expired", 0) + found
@@ -49,7 +50,7 @@ def after_flush(services: Services) -> int:
     """The broker lost all it held: everything sent and not claimed is due again. Returns how many rows."""
     now = services.clock.now()
     found = 0
-    for table in (SIGNALS, ACTIONS):
+    for table in TABLES:
         while True:
             with transaction(services.engine) as tx:
                 some = _again(tx, table, "broker_flushed", "t.lease_until IS NULL", {}, now)
@@ -85,7 +86,7 @@ def _again(
                 f" SET sent_at = NULL, claim_id = NULL, lease_until = NULL, due_at = :now{extra}"
                 f" FROM lost WHERE t.{table.key} = lost.{table.key}"
                 f" RETURNING t.signal_id, t.correlation_id, lost.queue, t.attempts, t.worker"
-                + (", t.action_id" if table is ACTIONS else ", NULL::uuid AS action_id")
+                + (", NULL::uuid AS action_id" if table is SIGNALS else ", t.action_id")
             ),
             {**values, "now": now},
         )

@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
+from revpipe import bulk
 from revpipe.db import sql, transaction
 
 ACCEPTED: Final = "accepted"
@@ -37,11 +38,7 @@ def accepted(tx: Connection, signals: Sequence[tuple[datetime, str | None]]) -> 
         counts[hour, ACCEPTED] += 1
         if disposition is not None:
             counts[hour, disposition] += 1
-    if counts:
-        tx.execute(
-            sql("INSERT INTO tallies (hour, name, n) VALUES (:hour, :name, :n)"),
-            [{"hour": hour, "name": name, "n": n} for (hour, name), n in counts.items()],
-        )
+    bulk.insert(tx, "tallies", [{"hour": hour, "name": name, "n": n} for (hour, name), n in counts.items()])
 
 
 def hour_of(at: datetime) -> datetime:

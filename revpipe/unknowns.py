@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from revpipe import dispositions, trail
+from revpipe.approval_changes import touch
 from revpipe.db import transaction
 from revpipe.errors import Permanent
 from revpipe.services import Services
@@ -42,4 +43,5 @@ def settle(services: Services, action_id: uuid.UUID, *, happened: bool) -> str:
         detail = {"happened": happened}
         trail.record(tx, now, [trail.Entry("looked", found.signal_id, action_id, found.correlation_id, detail)])
         dispositions.settle(tx, [found.signal_id], now)
+        touch(tx, [action_id], now)
     return state

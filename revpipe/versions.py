@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from revpipe.db import sql
 from revpipe.errors import NewerVersion
 from revpipe.schemas.versions import VERSIONS
 
@@ -23,7 +24,7 @@ def newer_signals(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[uui
     """Of these signals' rows, those that this release can't read, or whose context, plan or actions it can't."""
     found = _newer(rows, "signal", "signal_id")
     if rows:
-        behind = tx.execute(text(_BEHIND), {"ids": [row["signal_id"] for row in rows], **VERSIONS})
+        behind = tx.execute(sql(_BEHIND), {"ids": [row["signal_id"] for row in rows], **VERSIONS})
         for row in behind:
             found.setdefault(row.signal_id, NewerVersion(row.kind, row.schema_version, VERSIONS[row.kind]))
     return found

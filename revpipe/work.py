@@ -4,8 +4,9 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -32,6 +33,7 @@ class Table:
 
 SIGNALS: Final = Table("signals", "signal_id", "stage = :stage")
 ACTIONS: Final = Table("actions", "action_id", "state IN ('ready', 'running')")
+REQUESTS: Final = Table("approval_requests", "request_id", "state IN ('wanted', 'shown')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Claim:
     claimed_at: datetime
     rows: tuple[Mapping[str, Any], ...]
     lasts: timedelta = LEASE
+    beside: Mapping[uuid.UUID, Any] = field(default_factory=dict)
+    """What the stage had read with the claim, by the rows' keys."""
 
     def only(self, rows: Sequence[Mapping[str, Any]]) -> "Claim":
         """The same claim, narrowed to some of its rows."""
@@ -182,4 +186,10 @@ def _give_up(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Map
 
 def worker_name() -> str:
     """Who does the work, for the trail: host and process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(pid: int) -> str:
+    """By process: a name that was made before a fork is not that of the child."""
+    return f"{socket.gethostname()}:{pid}"

@@ -1,12 +1,13 @@
 """The web process under gunicorn."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from config.settings import Settings
-from revpipe import lifeline, observability
+from revpipe import garbage, lifeline, observability, secret_key
 from revpipe.bootstrap import for_web
 from revpipe.web.app import create_app
 
@@ -47,10 +48,13 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """The app of one worker process."""
         observability.configure(self._settings, "web")
-        return create_app(for_web(self._settings, connections=CONNECTIONS))
+        app = create_app(for_web(self._settings, connections=CONNECTIONS))
+        garbage.look_rarely()
+        return app
 
 
 def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     """Serve until told to stop. A fault in the settings or in config/ shows here, before anything listens."""
+    settings = replace(settings, secret_key=secret_key.of(settings))
     for_web(settings).engine.dispose()
     Server(settings, host, port, workers).run()

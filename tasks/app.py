@@ -11,12 +11,36 @@ from config.schedule import BEAT
 from config.settings import Settings
 from tasks.brokers import amqp, redis
 from tasks.brokers.port import SENT
+from tasks.brokers.redis_channel import REDIS, LeanTransport
 
 HEADER: Final = "revpipe_cid"
 """The message header that carries the correlation id."""
 BEGAN: Final = "revpipe_began"
 """On a running task's request: when it began, in seconds since 1970."""
-TASK_MODULES: Final = ("tasks.enrich", "tasks.decide", "tasks.execute", "tasks.act", "tasks.maintenance")
+TASK_MODULES: Final = (
+    "tasks.enrich",
+    "tasks.decide",
+    "tasks.decide_llm",
+    "tasks.execute",
+    "tasks.recheck",
+    "tasks.act",
+    "tasks.notify",
+    "tasks.maintenance",
+)
+
+
+class App(Celery):  # type: ignore[misc]
+    """Celery, publishing over the lean transport where the broker speaks Redis."""
+
+    giving_way: Any = None
+    """What is asked before work that can wait, in a worker that lets urgent work go first."""
+
+    def connection_for_write(self, *args: Any, **options: Any) -> Any:
+        """A connection to publish on; the pool clones it."""
+        connection = super().connection_for_write(*args, **options)
+        if connection.transport_cls in REDIS:
+            connection.transport_cls = LeanTransport
+        return connection
 
 
 def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: int = 1) -> Celery:
@@ -28,7 +52,7 @@ def make_app(settings: Settings, *, socket_timeout: float = 10.0, publishers: in
     the second that its blocking read lasts. Why each value is what it is stands in
     docs/decisions/004.
     """
-    app = Celery("revpipe", broker=settings.broker, backend=None)
+    app = App("revpipe", broker=settings.broker, backend=None)
     broker = amqp if settings.is_amqp else redis
     app.conf.update(
         task_acks_late=True,

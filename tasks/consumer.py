@@ -8,12 +8,12 @@ from kombu.message import Message
 from vine import promise
 
 from tasks.brokers.fair_consumer import FairConsumer
+from tasks.brokers.redis_channel import REDIS
 from tasks.faults import Fault, fault_in
 from tasks.raw_entries import LookingTransport
 
 log = structlog.get_logger(__name__)
 
-REDIS: Final = ("redis", "rediss")
 _UNFORESEEN: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What a message may still make Celery raise: none of these ever comes from the connection or the pool."""
 

@@ -5,6 +5,7 @@ from celery import shared_task
 from revpipe import cached_parts, prune
 from revpipe.bootstrap import load_retention
 from revpipe.db import transaction
+from revpipe.seals import sealer
 from tasks.stage_task import StageTask
 
 
@@ -22,3 +23,9 @@ def prune_over(self: StageTask) -> None:
     now = services.clock.now()
     if prune.anything(services.engine, retention, now):
         prune.run(services.engine, retention, now, "beat", prune.AT_ONCE)
+
+
+@shared_task(bind=True, base=StageTask, name="maintenance.seal")
+def seal(self: StageTask) -> None:
+    """Take what was decided and done by hand since the last time into the chain of seals."""
+    sealer.run(self.services)

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 import redis
-from kombu.transport.redis import Channel, Transport
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
+from tasks.brokers.redis_channel import LeanChannel, LeanTransport
 from tasks.faults import Fault
 
 
@@ -32,10 +32,10 @@ class LookingRedis(redis.Redis):
         return reply
 
 
-class LookingChannel(Channel):
+class LookingChannel(LeanChannel):
     """A channel that puts aside what can't become a message."""
 
-    from_transport_options = (*Channel.from_transport_options, "parking")  # type: ignore[assignment]
+    from_transport_options = (*LeanChannel.from_transport_options, "parking")  # type: ignore[assignment]
     parking: Any = None
 
     def _connparams(self, asynchronous: bool = False) -> Any:
@@ -75,7 +75,7 @@ class LookingChannel(Channel):
         return None if usable else Fault("no_envelope", "the entry does not say whence it came and where it goes")
 
 
-class LookingTransport(Transport):
+class LookingTransport(LeanTransport):
     """kombu's Redis transport over such channels."""
 
     Channel = LookingChannel

@@ -17,6 +17,7 @@ from revpipe.observability import bind_correlation
 from revpipe.services import Services
 from revpipe.work import Chunk, NewerMessage
 from tasks.app import BEGAN, correlation_of
+from tasks.giving_way import GivingWay
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +61,7 @@ class StageTask(Task):  # type: ignore[misc]
                 self._bury(message, error)
                 onward = None
             else:
+                self._let_urgent_ones_pass()
                 began = time.monotonic()
                 onward = run(chunk, self.services)
                 self._tell_if_slow(time.monotonic() - began)
@@ -70,16 +72,28 @@ class StageTask(Task):  # type: ignore[misc]
 
     def _tell_if_slow(self, took: float) -> None:
         """Threads can't be stopped, so a time limit is no limit but an alarm: its work held up what came behind."""
-        queue = QUEUES.get((self.request.delivery_info or {}).get("routing_key", ""))
+        queue = QUEUES.get(self._queue or "")
         if queue is not None and took > queue.time_limit:
             log.warning("slow_message", task=self.name, queue=queue.name, took_s=round(took, 1))
+
+    def _let_urgent_ones_pass(self) -> None:
+        """Before the claim: while it waits for its turn, the rows are nobody's and their lease does not run."""
+        giving_way: GivingWay | None = self.app.giving_way
+        if giving_way is not None and self._queue is not None:
+            giving_way.let_pass(self._queue)
+
+    @property
+    def _queue(self) -> str | None:
+        """The queue that the message came from."""
+        found: str | None = (self.request.delivery_info or {}).get("routing_key")
+        return found
 
     def _bury(self, message: Any, error: Exception) -> None:
         log.error("unreadable_message", task=self.name, error=str(error))
         letter = dead_letters.Letter(
             key=f"message:{self.request.id}",
             stage=str(self.name),
-            queue=(self.request.delivery_info or {}).get("routing_key"),
+            queue=self._queue,
             reason="unreadable_message",
             error=f"{type(error).__name__}: {error}",
             message=json.dumps(message, default=str).encode(),

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 5.0
 DEAF_AFTER: Final = 60.0
+START_SECONDS: Final = 60.0
+"""A worker that has not heard anything yet may still be starting, which takes long on a busy machine."""
 EXIT_CODE: Final = 70
 """EX_SOFTWARE of sysexits.h: the program itself is to blame."""
 
@@ -27,7 +29,8 @@ class Watchdog:
 
     `waiting` tells how many messages are in the worker's queues (raises Transient when the broker can't be asked),
     `free` how many of its slots are. Deaf is: messages waiting and a slot free at every look of `deaf_after` seconds,
-    and none received. Looks are counted, not time, for a process that was suspended has missed its looks too.
+    and none received; of START_SECONDS at the least while it has never received any. Looks are counted, not time, for
+    a process that was suspended has missed its looks too.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Watchdog:
         self._end = end or end_now
         self._every = every
         self._looks = max(2, round(deaf_after / every))
+        self._first_looks = max(self._looks, round(START_SECONDS / every))
         self._received = 0
         self._seen = 0
         self._deaf = 0
@@ -78,7 +82,7 @@ class Watchdog:
             self._seen, self._deaf = received, 0
             return
         self._deaf += 1
-        if self._deaf >= self._looks:
+        if self._deaf >= (self._looks if received else self._first_looks):
             log.error("worker_deaf", waiting=waiting, looks=self._deaf, received=received)
             self._end(EXIT_CODE)
 

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # How long an example may take says more about the machine than about the code.
@@ -15,8 +16,13 @@ _SKIPPED = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the list of what was skipped."""
+    """Begin the list of what was skipped, and let what the product logs be written plainly.
+
+    Left to itself structlog draws a box around every variable of every frame of a traceback, which takes seconds.
+    """
     config.stash[_SKIPPED] = []
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,19 +8,14 @@ from typing import Any, Final
 
 from xdist.scheduler import LoadFileScheduling
 
-WAITING: Final = ("tests/e2e/", "tests/integration/test_formation", "tests/integration/test_embedded")
+WAITING: Final = ("tests/e2e/", *(f"tests/integration/test_{name}" for name in ("demo_with", "embedded", "formation")))
 """Files that wait for processes of the product most of the time."""
 LONGEST: Final = (
-    "test_crash_points",
-    "test_watchdog",
-    "test_story",
-    "test_lost_servers",
-    "test_formation",
-    "test_first_seed",
-    "test_second_seed",
-    "test_settings_missing",
-    "test_frozen_worker",
-    "test_stages_alone",
+    *("test_second_seed", "test_first_seed", "test_embedded", "test_formation", "test_killed_model"),
+    *("test_lost_servers", "test_crash_points", "test_demo_with_model", "test_up", "test_settings_missing"),
+    *("test_stages_alone", "test_watchdog", "test_shutdown", "test_frozen_worker", "test_story"),
+    *("test_api_schemathesis", "test_query_plans", "test_sign_in", "test_slack_interactions", "test_access"),
+    *("test_injections", "test_seals", "test_simulate", "test_second_pass", "test_commands"),
 )
 """The ones to begin with, so that no process is left alone with one of them at the end."""
 COMPUTING: Final = 2

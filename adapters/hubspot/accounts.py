@@ -16,6 +16,7 @@ PROPERTIES: Final = (
     "hs_is_target_account",
     "hs_num_open_deals",
     "hubspot_owner_id",
+    "lifecyclestage",
     "hs_merged_object_ids",
 )
 
@@ -34,6 +35,7 @@ def account_value(company: Record) -> dict[str, Any]:
         "is_target": flag(told("hs_is_target_account")),
         "open_deals": integer(told("hs_num_open_deals")),
         "owner_id": text(told("hubspot_owner_id")),
+        "lifecycle_stage": text(told("lifecyclestage")),
     }
 
 

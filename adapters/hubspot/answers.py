@@ -35,7 +35,8 @@ class Record:
     @property
     def known_as(self) -> set[str]:
         """Its id and the ids of the records that were merged into it."""
-        return {self.id, *choices(self.properties.get("hs_merged_object_ids"))}
+        merged = self.properties.get("hs_merged_object_ids")
+        return {self.id, *choices(merged)} if merged else {self.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +133,5 @@ def failure_of_write(error: RevpipeError) -> RevpipeError:
 def _entries(rows: Any) -> list[Entry]:
     found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     dated = [(text(row.get("value")), instant(row.get("timestamp"))) for row in found]
-    return sorted((Entry(value, at) for value, at in dated if at), key=lambda entry: entry.at, reverse=True)
+    entries = [Entry(value, at) for value, at in dated if at]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True) if len(entries) > 1 else entries

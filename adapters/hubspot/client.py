@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
+import orjson
 import requests
 
 from adapters.http import HttpClient
@@ -184,7 +185,7 @@ class HubSpotClient:
         kind = kind or ("default" if safe else "write")
         response = self._http.request(method, path, kind=kind, idempotent=safe, json=json, params=params)
         try:
-            answer = response.json()
+            answer = orjson.loads(response.content)
         except ValueError as error:
             raise _unreadable(ambiguous=not safe) from error
         if not isinstance(answer, dict):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from adapters.hubspot.answers import Record
-from adapters.hubspot.values import choices, text
+from adapters.hubspot.values import choices, flag, iso, text
 
 PROPERTIES: Final = (
     "email",
@@ -14,6 +14,10 @@ PROPERTIES: Final = (
     "lifecyclestage",
     "hs_buying_role",
     "associatedcompanyid",
+    "hubspot_owner_id",
+    "notes_last_updated",
+    "hs_sales_email_last_replied",
+    "hs_email_optout",
     "hs_merged_object_ids",
 )
 CHAMPION: Final = "CHAMPION"
@@ -33,6 +37,10 @@ def contact_value(contact: Record) -> dict[str, Any]:
         "lifecycle_stage": text(told("lifecyclestage")),
         "buying_roles": buying_roles(contact),
         "account_id": text(told("associatedcompanyid")),
+        "owner_id": text(told("hubspot_owner_id")),
+        "last_activity_at": iso(told("notes_last_updated")),
+        "replied_at": iso(told("hs_sales_email_last_replied")),
+        "unsubscribed": flag(told("hs_email_optout")),
     }
 
 

@@ -26,6 +26,10 @@ PROPERTIES: Final = (
     "notes_last_updated",
     "notes_next_activity_date",
     "hs_next_step",
+    "dealtype",
+    "hs_priority",
+    "hs_manual_forecast_category",
+    "closed_lost_reason",
 )
 MAX_HISTORY: Final = 20
 
@@ -66,6 +70,10 @@ def deal_value(deal: Record, around: Surroundings, stages: Stages) -> dict[str, 
         "next_activity_at": iso(told("notes_next_activity_date")),
         "probability": _first(number(told("hs_deal_stage_probability")), known.probability if known else None),
         "next_step": text(told("hs_next_step")),
+        "type": text(told("dealtype")),
+        "priority": text(told("hs_priority")),
+        "forecast_category": text(told("hs_manual_forecast_category")),
+        "lost_reason": text(told("closed_lost_reason")),
         "account_id": around.account_id,
         "contact_ids": list(around.contact_ids),
         "stage_history": _stage_history(deal, stages),

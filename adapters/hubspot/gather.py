@@ -1,8 +1,7 @@
 """Reads what a chunk of signals needs from the CRM, in as few calls as there are kinds of record."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from adapters.hubspot import accounts, contacts, deals, tasks
@@ -35,16 +34,16 @@ class Need:
     error: RevpipeError | None = None
     found_account: str | None = None
     """The account of a signal that only names a web domain."""
+    change: Changed | None = field(init=False)
+    """The change that is asked about, if any."""
+
+    def __post_init__(self) -> None:
+        self.change = changed(self.signal) if "change" in self.parts else None
 
     @property
     def account_id(self) -> str | None:
         """The account that the signal is about, as far as it is about one."""
         return self.signal.account_id or self.found_account
-
-    @property
-    def change(self) -> Changed | None:
-        """The change that is asked about, if any."""
-        return changed(self.signal) if "change" in self.parts else None
 
     @property
     def uses_deal(self) -> bool:
@@ -188,8 +187,10 @@ def _known(find: Callable[[Chunk, Need], T | None], chunk: Chunk, needs: Iterabl
     """What is found for the needs; what can't be known now is told when the need is answered."""
     found = []
     for need in needs:
-        with contextlib.suppress(RevpipeError):
+        try:
             value = find(chunk, need)
-            if value is not None:
-                found.append(value)
+        except RevpipeError:
+            continue
+        if value is not None:
+            found.append(value)
     return found

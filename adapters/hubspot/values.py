@@ -11,9 +11,9 @@ _EPOCH_DIGITS: Final = range(12, 15)
 
 def text(value: Any) -> str | None:
     """The value as text without blanks around it; None if there is none."""
-    if value is None or isinstance(value, (dict, list)):
-        return None
-    return str(value).strip() or None
+    if isinstance(value, str):
+        return value.strip() or None
+    return None if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def number(value: Any) -> float | None:
@@ -45,9 +45,11 @@ def instant(value: Any) -> datetime | None:
     if word is None:
         return None
     try:
-        if word.lstrip("-").isdecimal():
+        if word[4:5] != "-" and word.lstrip("-").isdecimal():
             return _EPOCH + timedelta(milliseconds=int(word))
         at = datetime.fromisoformat(word)
+        if at.tzinfo is UTC:
+            return at
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -59,7 +61,8 @@ def iso(value: Any) -> str | None:
     if at is None:
         return None
     spec = "milliseconds" if at.microsecond else "seconds"
-    return at.astimezone(UTC).isoformat(timespec=spec).replace("+00:00", "Z")
+    at = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return at.isoformat(timespec=spec).replace("+00:00", "Z")
 
 
 def choices(value: Any) -> list[str]:

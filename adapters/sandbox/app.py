@@ -2,17 +2,29 @@
 
 import contextlib
 import socket
-from typing import Any
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from adapters.sandbox import control, control_hubspot, gong, hubspot, slack
-from adapters.sandbox.faults import Fault
-from adapters.sandbox.world import World, here
+from adapters.sandbox import anthropic, control, control_hubspot, control_slack, gong, hubspot, openai, slack
+from adapters.sandbox.faults import OF_MODELS, Fault
+from adapters.sandbox.world import WORLD, World, here
 
-PREFIXES = {"hubspot": "/hubspot", "gong": "/gong", "slack": "/slack/api"}
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+PREFIXES = {
+    "hubspot": "/hubspot",
+    "gong": "/gong",
+    "slack": "/slack/api",
+    "anthropic": "/anthropic",
+    "openai": "/openai",
+}
+_MODULES = {"hubspot": hubspot, "gong": gong, "slack": slack, "anthropic": anthropic, "openai": openai}
 
 
 class SandboxApp(Flask):
@@ -20,24 +32,35 @@ class SandboxApp(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Run the view under the world's lock, unless it is one that calls out."""
-        if request.endpoint in control_hubspot.UNLOCKED:
+        if request.endpoint in control_hubspot.UNLOCKED | control_slack.UNLOCKED:
             return super().dispatch_request()
         with here().lock:
             return super().dispatch_request()
 
 
-def create_app(world: World) -> Flask:
+def create_app(world: World) -> "WSGIApplication":
     """The sandbox as a WSGI application."""
+    app = _app()
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        return app(environ | {WORLD: world}, start_response)
+
+    return answer
+
+
+@cache
+def _app() -> Flask:
+    """The one that serves every world: it keeps nothing, and to compile its routes takes a tenth of a second."""
     app = SandboxApp("sandbox", static_folder=None)
-    app.config["WORLD"] = world
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(_before)
     app.after_request(_after)
     app.register_error_handler(HTTPException, _http_error)
-    for vendor, module in (("hubspot", hubspot), ("gong", gong), ("slack", slack)):
+    for vendor, module in _MODULES.items():
         app.register_blueprint(module.blueprint(), url_prefix=PREFIXES[vendor])
     app.register_blueprint(control.blueprint(), url_prefix="/_sandbox")
     app.register_blueprint(control_hubspot.blueprint(), url_prefix="/_sandbox/hubspot")
+    app.register_blueprint(control_slack.blueprint(), url_prefix="/_sandbox/slack")
     return app
 
 
@@ -78,7 +101,7 @@ def _strike(fault: Fault, vendor: str) -> Response | None:
 def _after(response: Response) -> Response:
     """What a fault does once the vendor has acted."""
     fault: Fault | None = g.get("fault")
-    if fault is None:
+    if fault is None or fault.kind in OF_MODELS:
         return response
     if fault.kind == "malformed":
         whole = response.get_data()
@@ -103,6 +126,8 @@ def _shaped(vendor: str, status: int) -> Response:
         "hubspot": {"status": "error", "message": f"Simulated answer {status}"},
         "gong": {"requestId": "sandbox", "errors": [f"Simulated answer {status}"]},
         "slack": {"ok": False, "error": "ratelimited" if status == 429 else "internal_error"},
+        "anthropic": anthropic.error_body(status, f"Simulated answer {status}"),
+        "openai": openai.error_body(status, f"Simulated answer {status}"),
     }
     if vendor == "hubspot" and status == 429:
         bodies["hubspot"] |= {"errorType": "RATE_LIMIT", "policyName": "TEN_SECONDLY_ROLLING"}

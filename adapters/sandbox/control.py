@@ -19,6 +19,7 @@ def blueprint() -> Blueprint:
     blue = Blueprint("control", __name__)
     blue.add_url_rule("/effects", view_func=effects, methods=["GET"])
     blue.add_url_rule("/faults", view_func=faults, methods=["GET", "POST", "DELETE"])
+    blue.add_url_rule("/mail", view_func=mail, methods=["GET"])
     blue.add_url_rule("/knobs", view_func=knobs, methods=["POST"])
     blue.add_url_rule("/reset", view_func=reset, methods=["POST"])
     blue.add_url_rule("/seed", view_func=seed, methods=["POST"])
@@ -60,8 +61,13 @@ def faults() -> tuple[Response, int]:
     return jsonify({"faults": world.faults.list()}), 201 if request.method == "POST" else 200
 
 
+def mail() -> Response:
+    """GET every letter that was taken, the oldest first: `from`, `to`, `raw`, and its `headers` and `text` read."""
+    return jsonify({"mail": here().mail})
+
+
 def knobs() -> Response:
-    """POST {"hubspot": {…}, "gong": {…}, "slack": {…}} with the names of knobs.py."""
+    """POST {"hubspot": {…}, "gong": {…}, "anthropic": {…} …} with the names of knobs.py and model_store.py."""
     turn_knobs(here(), body_object())
     return jsonify({"ok": True})
 
@@ -85,7 +91,13 @@ def gong_calls() -> tuple[Response, int]:
 
 def turn_knobs(world: World, wanted: Mapping[str, Any]) -> None:
     """Set knobs by vendor. Raises ValueError for an unknown vendor or knob."""
-    places = {"hubspot": world.hubspot.knobs, "gong": world.gong.knobs, "slack": world.slack.knobs}
+    places: dict[str, object] = {
+        "hubspot": world.hubspot.knobs,
+        "gong": world.gong.knobs,
+        "slack": world.slack.knobs,
+        "mail": world.mail_knobs,
+        **{name: store.knobs for name, store in world.models.items()},
+    }
     for vendor, changes in wanted.items():
         if vendor not in places:
             raise ValueError(f"no vendor is called {vendor!r}")

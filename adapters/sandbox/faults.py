@@ -15,8 +15,14 @@ KINDS: Final = (
     "malformed",
     "timeout_after_effect",
     "late_effect",
+    "refusal",
+    "truncation",
+    "nonsense",
+    "wrong_schema",
 )
-_VENDORS: Final = ("hubspot", "gong", "slack", "*")
+OF_MODELS: Final = KINDS[-4:]
+"""Faults of a language model's answer, which its provider's own view acts out."""
+_VENDORS: Final = ("hubspot", "gong", "slack", "anthropic", "openai", "*")
 
 
 @dataclass
@@ -31,6 +37,11 @@ class Fault:
     malformed             the effect is done, the JSON answer is cut off in the middle
     timeout_after_effect  the effect is done, then silence for `seconds`, then the connection is closed
     late_effect           the connection is closed after `hang`; the effect follows `seconds` after the call
+
+    refusal               (language models) the model declines, with status 200
+    truncation            (language models) the answer is cut off at the limit of tokens
+    nonsense              (language models) words where JSON was asked for
+    wrong_schema          (language models) JSON of another schema
 
     `count` calls are hit, None for all; the first `skip` matching calls pass; `lasts` ends it by time.
     """

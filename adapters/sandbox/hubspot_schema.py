@@ -43,7 +43,7 @@ PROPERTIES: Final[dict[str, dict[str, str]]] = {
         text email firstname lastname jobtitle phone lifecyclestage associatedcompanyid hs_buying_role company
         text hs_sales_email_last_replied hs_last_sales_activity_type
         datetime lastmodifieddate hs_last_sales_activity_timestamp
-        bool hs_sequences_is_enrolled
+        bool hs_sequences_is_enrolled hs_email_optout
     """),
     "0-2": _kinds("""
         text name domain industry country city web_technologies hs_parent_company_id lifecyclestage description

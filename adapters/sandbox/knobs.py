@@ -53,6 +53,24 @@ class SlackKnobs:
     messages_per_second: int | None = None
     history_lag: float = 0.0
     """How long a new message is missing from conversations.history."""
+    app_id: str = "A0REVPIPE"
+    signing_secret: str = "sandbox-signing-secret"  # noqa: S105
+    interactivity_url: str | None = None
+    """Where presses of buttons are sent, with the path."""
+    unconfirmed: list[str] = field(default_factory=list)
+    """E-mails that their users have not confirmed."""
+    gone: list[str] = field(default_factory=list)
+    """E-mails of deactivated users."""
+
+
+@dataclass
+class MailKnobs:
+    """What the simulated mail server does; as delivered it takes everything."""
+
+    refuse_with: int | None = None
+    """Answer every recipient with this code."""
+    cut_off: int = 0
+    """How many letters are taken and then not answered for: the connection is cut."""
 
 
 def turn(knobs: object, changes: Mapping[str, Any]) -> None:

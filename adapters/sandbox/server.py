@@ -1,4 +1,4 @@
-"""The sandbox as an HTTP server of this process, on 127.0.0.1 only."""
+"""The sandbox as an HTTP server of this process, on 127.0.0.1 unless a test has a network of its own."""
 
 import threading
 import time
@@ -14,27 +14,28 @@ from adapters.sandbox.world import World
 
 
 class SandboxServer:
-    """Starts on `port` (0: any free one). `clock` gives seconds since 1970 and may be moved by a test."""
+    """Starts on `port` (0: any free one) of `host`. `clock` gives seconds since 1970 and may be moved by a test."""
 
-    def __init__(self, port: int = 0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, port: int = 0, clock: Callable[[], float] = time.time, host: str = "127.0.0.1") -> None:
         self.world = World(clock)
         self._wanted = port
+        self._host = host
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._postman: Postman | None = None
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`; the vendors are below it at /hubspot, /gong and /slack/api."""
+        """`http://HOST:PORT`; the vendors are below it at /hubspot, /gong, /slack/api, /anthropic and /openai."""
         if self._server is None:
             raise RuntimeError("the sandbox has not been started")
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://{self._host}:{self._server.server_port}"
 
     def start(self) -> Self:
         """Listen, and answer from threads of this process. Raises OSError if the port is taken."""
         self.world.stopping.clear()
         self._server = make_server(
-            "127.0.0.1", self._wanted, create_app(self.world), threaded=True, request_handler=_Handler
+            self._host, self._wanted, create_app(self.world), threaded=True, request_handler=_Handler
         )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
         self._thread.start()

@@ -40,6 +40,17 @@ def hubspot_headers(secret: str, uri: str, body: bytes, timestamp_ms: int) -> di
     }
 
 
+def slack_headers(secret: str, body: bytes, timestamp: int) -> dict[str, str]:
+    """The headers of what Slack sends: HMAC-SHA256 over version, time and body (Slack docs, Verifying requests)."""
+    base = f"v0:{timestamp}:".encode() + body
+    return {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
+        "X-Slack-Request-Timestamp": str(timestamp),
+        "X-Slack-Signature": "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest(),
+    }
+
+
 def gong_jwt(private_key_pem: str, webhook_url: str, body: bytes, expires: int) -> str:
     """Gong's signed header, sent bare in Authorization (Gong help, JWT header). `expires` is in Unix seconds."""
     claims = {"webhook_url": webhook_url, "body_sha256": hashlib.sha256(body).hexdigest(), "exp": expires}

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
+from adapters.sandbox import slack_people, slack_views
 from adapters.sandbox.slack_arguments import ApiError, arguments, content_of, is_true
 from adapters.sandbox.slack_store import Channel, Json
 from adapters.sandbox.world import here
@@ -46,6 +47,8 @@ def post_message(given: Json) -> Json:
         raise _TooFast
     if given.get("thread_ts"):
         content["thread_ts"] = str(given["thread_ts"])
+        if is_true(given.get("reply_broadcast")):
+            content["subtype"] = "thread_broadcast"
     message = world.slack.post(channel, content)
     world.effects.record("slack", "message", f"{channel.id}:{message['ts']}", {"channel": channel.id} | content)
     return {"channel": channel.id, "ts": message["ts"], "message": _shown(message, metadata=True)}
@@ -63,6 +66,7 @@ def update(given: Json) -> Json:
     if found["user"] != world.slack.knobs.bot_user_id:
         raise ApiError("cant_update_message")
     content = content_of(given)
+    found.setdefault("_before", []).append({name: found.get(name) for name in ("text", "blocks")})
     found |= content
     found["edited"] = {"user": found["user"], "ts": world.slack.next_ts()}
     world.effects.record("slack", "update", f"{channel.id}:{found['ts']}", {"channel": channel.id} | content)
@@ -81,7 +85,7 @@ def history(given: Json) -> Json:
         raise ApiError("channel_not_found")
     if not channel.is_member:
         raise ApiError("not_in_channel")
-    found = [one for one in here().slack.history(channel) if _within(one["ts"], given)]
+    found = [one for one in here().slack.history(channel) if _in_channel(one) and _within(one["ts"], given)]
     start = int(given.get("cursor") or 0)
     limit = min(int(given.get("limit") or 100), 999)
     whole = is_true(given.get("include_all_metadata"))
@@ -95,13 +99,30 @@ def history(given: Json) -> Json:
     return reply
 
 
-def lookup(given: Json) -> Json:
-    """users.lookupByEmail."""
-    email = str(given.get("email", "")).lower()
-    user = here().slack.users.get(email)
-    if user is None:
-        raise ApiError("users_not_found")
-    return {"user": {"id": user, "name": email.partition("@")[0], "deleted": False, "profile": {"email": email}}}
+def replies(given: Json) -> Json:
+    """conversations.replies: a thread, its first message in front."""
+    channel = here().slack.channels.get(str(given.get("channel")))
+    if channel is None:
+        raise ApiError("channel_not_found")
+    root = str(given.get("ts"))
+    thread = [one for one in reversed(here().slack.history(channel)) if root in (one["ts"], one.get("thread_ts"))]
+    if not thread:
+        raise ApiError("thread_not_found")
+    whole = is_true(given.get("include_all_metadata"))
+    # The first message comes whatever the time.
+    found = [one for one in thread if one["ts"] == root or _within(one["ts"], given)]
+    return {"messages": [_shown(one, metadata=whole) for one in found], "has_more": False}
+
+
+def post_ephemeral(given: Json) -> Json:
+    """chat.postEphemeral: seen by one user only, and in no history."""
+    world = here()
+    channel, user, content = _channel(given), str(given.get("user") or ""), content_of(given)
+    if user not in world.slack.users.values():
+        raise ApiError("user_not_in_channel")
+    ts = world.slack.next_ts()
+    world.slack.whispers.append({"channel": channel.id, "user": user, "ts": ts} | content)
+    return {"message_ts": ts}
 
 
 def auth_test(given: Json) -> Json:
@@ -114,8 +135,14 @@ def auth_test(given: Json) -> Json:
 METHODS: Final[dict[str, Callable[[Json], Json]]] = {
     "chat.postMessage": post_message,
     "chat.update": update,
+    "chat.postEphemeral": post_ephemeral,
     "conversations.history": history,
-    "users.lookupByEmail": lookup,
+    "conversations.replies": replies,
+    "conversations.open": slack_people.open_direct,
+    "users.lookupByEmail": slack_people.lookup,
+    "users.info": slack_people.info,
+    "views.open": slack_views.open_view,
+    "views.update": slack_views.update_view,
     "auth.test": auth_test,
 }
 
@@ -144,10 +171,15 @@ def _channel(given: Json) -> Channel:
 
 
 def _shown(message: Json, *, metadata: bool) -> Json:
-    shown = {name: value for name, value in message.items() if name != "_visible_at"}
+    shown = {name: value for name, value in message.items() if not name.startswith("_")}
     if "metadata" in shown and not metadata:
         shown["metadata"] = {"event_type": shown["metadata"]["event_type"]}
     return shown
+
+
+def _in_channel(message: Json) -> bool:
+    """Replies stand in their thread only, unless they were sent to the channel as well."""
+    return "thread_ts" not in message or message.get("subtype") == "thread_broadcast"
 
 
 def _within(ts: str, given: Json) -> bool:

@@ -30,6 +30,11 @@ class SlackStore:
         self._last_ts = 0
         self.channels: dict[str, Channel] = {}
         self.users: dict[str, str] = {}
+        self.whispers: list[Json] = []
+        self.triggers: dict[str, tuple[str, int]] = {}
+        """Trigger → who pressed, and when in epoch milliseconds."""
+        self.spent: set[str] = set()
+        self.views: dict[str, Json] = {}
         for channel in (
             Channel("C0DEALS01", "deals"),
             Channel("C0ALERTS1", "alerts"),
@@ -62,6 +67,25 @@ class SlackStore:
         message["_visible_at"] = self._now() + int(self.knobs.history_lag * 1000)
         channel.messages.append(message)
         return message
+
+    def trigger(self, user: str) -> str:
+        """A trigger for the form that a press by `user` may open."""
+        made = f"{self.next_ts()}.{user}"
+        self.triggers[made] = (user, self._now())
+        return made
+
+    def keep_view(self, view: Json, user: str) -> Json:
+        """Keep a form that is before somebody's eyes, with its id and hash."""
+        name = f"V{self.next_ts().replace('.', '')}"
+        kept = {**view, "id": name, "team_id": self.knobs.team_id, "_user": user}
+        self.views[name] = kept
+        self.change_view(kept, view)
+        return kept
+
+    def change_view(self, had: Json, view: Json) -> None:
+        """Let a form show something else."""
+        had |= view
+        had["hash"] = f"{self.next_ts()}.h"
 
     def history(self, channel: Channel) -> list[Json]:
         """The visible messages, newest first."""

@@ -3,17 +3,21 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, Final, cast
 
-from flask import current_app
+from flask import request
 
 from adapters.sandbox.effects import Effects
 from adapters.sandbox.faults import Faults
 from adapters.sandbox.gong_store import GongStore
 from adapters.sandbox.hubspot_store import HubSpotStore
-from adapters.sandbox.knobs import GongKnobs, HubSpotKnobs, SlackKnobs
+from adapters.sandbox.knobs import GongKnobs, HubSpotKnobs, MailKnobs, SlackKnobs
+from adapters.sandbox.model_store import ModelKnobs, ModelStore
 from adapters.sandbox.pace import Pace
 from adapters.sandbox.slack_store import SlackStore
+
+WORLD: Final = "revpipe.sandbox.world"
+"""Where a request's WSGI environment holds the world that answers it."""
 
 
 class World:
@@ -38,6 +42,9 @@ class World:
         self.hubspot = HubSpotStore(HubSpotKnobs(), self.now)
         self.gong = GongStore(GongKnobs())
         self.slack = SlackStore(SlackKnobs(), self.now)
+        self.models = {name: ModelStore(ModelKnobs()) for name in ("anthropic", "openai")}
+        self.mail_knobs = MailKnobs()
+        self.mail: list[dict[str, Any]] = []
         self.paces: dict[str, Pace] = {}
 
     def pace(self, name: str) -> Pace:
@@ -52,4 +59,4 @@ class World:
 
 def here() -> World:
     """The world of the request being answered."""
-    return cast(World, current_app.config["WORLD"])
+    return cast(World, request.environ[WORLD])

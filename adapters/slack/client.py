@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import requests
 
-from adapters.http import HttpClient, retry_after
+from adapters.http import CONNECT_TIMEOUT, READ_TIMEOUT, HttpClient, retry_after
 from revpipe.errors import CredentialsRefused, Permanent, RateLimited, RevpipeError, Transient
 from revpipe.ports import Gate
 
@@ -14,6 +14,8 @@ PAGE: Final = 200
 MAX_PAGES: Final = 50
 PATIENCE: Final = 10.0
 """Seconds that a page of the history waits for its rate token: a look cut off midway would begin anew at page one."""
+TIMEOUT: Final = (CONNECT_TIMEOUT, READ_TIMEOUT)
+_AS_JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 
 # Slack docs, error lists of chat.postMessage and conversations.history.
 _LIMITED: Final = frozenset({"ratelimited", "rate_limited"})
@@ -33,6 +35,10 @@ _ADVICE: Final[Mapping[str, str]] = {
 }
 
 
+class NoSuchUser(Permanent):
+    """Nobody in the workspace has this e-mail."""
+
+
 class MissingScope(CredentialsRefused):
     """The token is good, but lacks a scope for this method."""
 
@@ -40,10 +46,10 @@ class MissingScope(CredentialsRefused):
 class SlackClient:
     """One workspace, by its bot token. `base_url` ends in /api/, as for slack_sdk."""
 
-    def __init__(self, token: str | None, base_url: str, gate: Gate) -> None:
+    def __init__(self, token: str | None, base_url: str, gate: Gate, timeout: tuple[float, float] = TIMEOUT) -> None:
         self._token = token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = HttpClient(VENDOR, base_url, gate, headers=headers)
+        self._http = HttpClient(VENDOR, base_url, gate, headers=headers, timeout=timeout)
         # A post is a single call: it waits for its token in the ledger, where it holds up no other channel's.
         self._reader = HttpClient(VENDOR, base_url, gate, headers=headers, patience=PATIENCE)
 
@@ -57,8 +63,36 @@ class SlackClient:
             "chat.postMessage",
             kind=f"post:{channel}",
             json={"channel": channel, **message},
-            headers={"Content-Type": "application/json; charset=utf-8"},
+            headers=_AS_JSON,
         )
+
+    def update(self, channel: str, ts: str, message: Mapping[str, Any]) -> None:
+        """chat.update: replaces text and blocks; to do it twice is the same as once."""
+        content = {"channel": channel, "ts": ts, **message}
+        self._call("POST", "chat.update", kind="update", harmless=True, json=content, headers=_AS_JSON)
+
+    def ephemeral(self, channel: str, user: str, text: str) -> None:
+        """chat.postEphemeral: a text in a channel that only `user` sees, until they next load the channel."""
+        content = {"channel": channel, "user": user, "text": text}
+        self._call("POST", "chat.postEphemeral", kind="whisper", json=content, headers=_AS_JSON)
+
+    def user_by_email(self, email: str) -> dict[str, Any]:
+        """users.lookupByEmail. Raises NoSuchUser."""
+        answer = self._call("GET", "users.lookupByEmail", kind="lookup", params={"email": email})
+        found: dict[str, Any] = answer.get("user") or {}
+        return found
+
+    def direct_channel(self, user: str) -> str:
+        """conversations.open: the id of the direct channel with a user, made if there was none."""
+        answer = self._call(
+            "POST", "conversations.open", kind="lookup", harmless=True, json={"users": user}, headers=_AS_JSON
+        )
+        return str((answer.get("channel") or {}).get("id") or "")
+
+    def open_view(self, trigger: str, view: Mapping[str, Any]) -> None:
+        """views.open: a form before the eyes of whoever pressed; `trigger` holds for three seconds, and once."""
+        content = {"trigger_id": trigger, "view": view}
+        self._call("POST", "views.open", kind="view", json=content, headers=_AS_JSON)
 
     def history(self, channel: str, oldest: str, latest: str | None = None) -> Iterator[dict[str, Any]]:
         """The messages of a channel (an id, never a name) with their metadata, the newest first.
@@ -66,10 +100,17 @@ class SlackClient:
         From `oldest` to `latest` (Unix seconds, both included; without `latest` up to now). Raises Permanent when
         there are too many to read, or the list breaks off.
         """
+        yield from self._pages("conversations.history", {"channel": channel}, oldest, latest)
+
+    def replies(self, channel: str, thread: str, oldest: str) -> Iterator[dict[str, Any]]:
+        """The messages of a thread with their metadata, the oldest first; else as `history`."""
+        yield from self._pages("conversations.replies", {"channel": channel, "ts": thread}, oldest, None)
+
+    def _pages(self, name: str, where: Mapping[str, str], oldest: str, latest: str | None) -> Iterator[dict[str, Any]]:
         cursor: str | None = None
         for _ in range(MAX_PAGES):
             params: dict[str, Any] = {
-                "channel": channel,
+                **where,
                 "oldest": oldest,
                 "inclusive": "true",
                 "include_all_metadata": "true",
@@ -79,7 +120,7 @@ class SlackClient:
                 params["latest"] = latest
             if cursor:
                 params["cursor"] = cursor
-            answer = self._call("GET", "conversations.history", kind="history", params=params)
+            answer = self._call("GET", name, kind="history", params=params)
             yield from answer.get("messages") or ()
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
@@ -88,11 +129,13 @@ class SlackClient:
                 return
         raise Permanent(f"the history of that time is longer than {MAX_PAGES * PAGE} messages")
 
-    def _call(self, method: str, name: str, *, kind: str, **arguments: Any) -> dict[str, Any]:
+    def _call(self, method: str, name: str, *, kind: str, harmless: bool = False, **arguments: Any) -> dict[str, Any]:
         if not self._token:
             raise CredentialsRefused("SLACK_BOT_TOKEN is not set: it is the Bot token of your Slack app")
-        safe = method == "GET"
-        client = self._reader if safe else self._http
+        safe = method == "GET" or harmless
+        client = self._reader if method == "GET" else self._http
+        if harmless:
+            arguments["idempotent"] = True
         response = client.request(
             method, name, kind=kind, judge=lambda response: _judge(name, response, safe=safe), **arguments
         )
@@ -118,6 +161,8 @@ def error_in(name: str, answer: Mapping[str, Any], headers: Mapping[str, str], *
 
 
 def _error(code: str, said: str, answer: Mapping[str, Any], headers: Mapping[str, str], *, safe: bool) -> RevpipeError:
+    if code == "users_not_found":
+        return NoSuchUser(said)
     if code in _LIMITED:
         return RateLimited(said, retry_after=retry_after(headers.get("Retry-After")))
     if code in _PASSING:

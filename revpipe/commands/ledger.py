@@ -11,7 +11,7 @@ from revpipe.db import make_engine
 def migrate() -> None:
     """Bring the ledger's tables up to this release; safe to run twice, and at once."""
     with connected() as settings:
-        engine = make_engine(str(settings.database_url), pool_size=1)
+        engine = make_engine(str(settings.database_url), pool_size=1, prepared=settings.database_prepared)
         try:
             click.echo(f"ledger at revision {migration.upgrade(engine)}")
         finally:

@@ -23,7 +23,7 @@ class Moment(click.ParamType[datetime]):
         except ValueError:
             try:
                 return datetime.now(UTC) - duration(value.removesuffix(" ago"), "time")
-            except Misconfigured:
+            except (Misconfigured, OverflowError):
                 self.fail(f"{value!r} is no time; write 2026-03-05T09:00 (UTC), or 4h for four hours ago", param, ctx)
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 

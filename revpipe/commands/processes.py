@@ -1,41 +1,36 @@
-"""The long-running processes: web, worker, keeper, beat, flower."""
+"""The long-running processes but for web: worker, keeper, beat, flower."""
 
 import os
 import runpy
 import signal
 import sys
 from threading import Event
+from typing import Final
 
 import click
 
 from config import settings as environment
-from config.queues import needed_settings, select
+from config.queues import needed_settings, select, threads_of
 from config.settings import Settings
+from revpipe import garbage, lifeline, observability
 from revpipe import keeper as keeping
-from revpipe import lifeline, observability, wsgi
 from revpipe.bootstrap import for_keeper
 from revpipe.commands.context import connected
 
-
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 where a router stands in front.")
-@click.option("--port", default=8000, show_default=True, envvar="PORT")
-@click.option("--processes", default=2, show_default=True, envvar="WEB_CONCURRENCY")
-def web(host: str, port: int, processes: int) -> None:
-    """Receive webhooks and answer the API."""
-    with connected() as settings:
-        observability.configure(settings, "web")
-        wsgi.serve(settings, host, port, processes)
+THREADS: Final = "Messages at a time; as many as the queue table gives this kind of work, if left out."
 
 
 @click.command()
 @click.argument("queues", nargs=-1)
-@click.option("--concurrency", "-c", default=4, show_default=True, envvar="WORKER_CONCURRENCY")
-def worker(queues: tuple[str, ...], concurrency: int) -> None:
+@click.option("--concurrency", "-c", type=click.IntRange(1), envvar="WORKER_CONCURRENCY", help=THREADS)
+@click.option("--nice", type=click.IntRange(0, 19), default=0, show_default=True, help="Give way to others, 19 most.")
+def worker(queues: tuple[str, ...], concurrency: int | None, nice: int) -> None:
     """Work QUEUES, all of them if none is named.
 
     A word is a process type of the queue table (enrich, decide, execute, act), a queue (enrich.high), a prefix
     (execute.slack) or a priority (immediate). A word with a minus in front takes queues away: -- all -immediate
+
+    With --nice, what can wait lets urgent work on the same machine go first.
     """
     try:
         chosen = select(queues or ("all",))
@@ -43,7 +38,8 @@ def worker(queues: tuple[str, ...], concurrency: int) -> None:
         raise click.BadParameter(str(error)) from error
     environment.require(environment.load(), *needed_settings(chosen))
     with connected() as settings:
-        _run("tasks.worker", settings, str(concurrency), *chosen)
+        os.nice(nice)
+        _run("tasks.worker", settings, str(concurrency or threads_of(chosen)), str(nice), *chosen)
 
 
 @click.command()
@@ -55,7 +51,9 @@ def keeper() -> None:
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        keeping.Keeper(for_keeper(settings)).run(stop.is_set)
+        keeper = keeping.Keeper(for_keeper(settings))
+        garbage.look_rarely()
+        keeper.run(stop.is_set)
 
 
 @click.command()

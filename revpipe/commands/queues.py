@@ -6,14 +6,12 @@ from typing import Any
 import click
 
 from revpipe import parked, queue_states
-from revpipe.circuits import CLOSED
+from revpipe.circuits import told
 from revpipe.commands.context import as_json, ledger
 from revpipe.db import transaction
-from revpipe.errors import CredentialsRefused, Transient
+from revpipe.errors import CredentialsRefused
 from revpipe.gate import CREDENTIALS
-from revpipe.ports import CircuitState
 from revpipe.queue_states import QueueState
-from revpipe.services import Services
 from revpipe.story.words import span
 from revpipe.terminal import say
 
@@ -29,7 +27,7 @@ def queues(json_: bool) -> None:
         with transaction(services.engine) as tx:
             rows = [_row(one) for one in queue_states.read(tx, services.clock.now()) if not one.empty]
             waiting = parked.waiting(tx)
-        circuits = _circuits(services, waiting)
+        circuits = told(services.circuits, waiting)
     if json_:
         as_json({"queues": rows, "circuits": circuits})
         return
@@ -69,16 +67,3 @@ def _why(circuit: dict[str, Any]) -> str:
     mend = f", mend {CREDENTIALS.get(vendor, 'them')}" if circuit["code"] == CredentialsRefused.code else ""
     again = f"; asked again in {span(circuit['again_in_s'])}" if circuit["again_in_s"] else ""
     return f"{code}{mend}{again}"
-
-
-def _circuits(services: Services, waiting: dict[str, int]) -> list[dict[str, Any]] | None:
-    """Circuits that failed lately, are open, or are waited for; None if nobody can tell."""
-    if services.circuits is None:
-        return []
-    try:
-        states = dict(services.circuits.states())
-    except Transient:
-        return None
-    for name in waiting:
-        states.setdefault(name, CircuitState(name, CLOSED, 0))
-    return [asdict(states[name]) | {"waiting": waiting.get(name, 0)} for name in sorted(states)]

@@ -11,6 +11,7 @@ import click
 from config.settings import Settings, SettingsError, load
 from revpipe.local import formation
 from revpipe.local.formation import Formation
+from revpipe.local.way_in import way_in
 
 PORT = click.IntRange(0, 65_535)
 
@@ -43,7 +44,8 @@ def _say(message: str) -> None:
 def up(port: int, data_dir: Path | None, *, sandbox: bool) -> None:
     """Start web, workers, keeper and beat, with embedded PostgreSQL and Valkey where no URL is given.
 
-    Prints `ready http://127.0.0.1:PORT` when all of them answer; one Ctrl-C stops everything.
+    Prints `ready http://127.0.0.1:PORT` when all of them answer, and a link that signs the first admin in once;
+    one Ctrl-C stops everything.
     """
     settings = load()
     if data_dir is not None:
@@ -64,6 +66,7 @@ def _tell(running: Formation) -> None:
     if running.sandbox is not None:
         click.echo(f"sandbox {running.sandbox.url}")
     click.echo(f"logs {running.logs}")
+    click.echo(f"sign-in {way_in(running)}")
     lacking = [name.upper() for name in WEBHOOKS if running.sandbox is None and not getattr(running.settings, name)]
     if lacking:
         _say(f"not set: {', '.join(lacking)}; webhooks that need one of them are refused until it is")

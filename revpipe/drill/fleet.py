@@ -14,6 +14,7 @@ from config.settings import Settings
 from revpipe import lifeline
 from revpipe.errors import Misconfigured
 from revpipe.local.child import Child
+from revpipe.local.forking import ForkServer, fork_server
 from revpipe.local.readiness import Readiness
 from revpipe.work import worker_name
 
@@ -31,6 +32,7 @@ class Fleet:
 
     environment: Mapping[str, str]
     logs: Path
+    forks: ForkServer | None = None
     children: list[Child] = field(default_factory=list)
     frozen: set[str] = field(default_factory=set)
     _lifeline: tuple[int, int] = field(default_factory=os.pipe)
@@ -99,7 +101,7 @@ class Fleet:
             os.close(end)
 
     def _start(self, child: Child) -> None:
-        child.start({**self.environment, lifeline.VARIABLE: str(self._lifeline[0])}, self._lifeline[0])
+        child.start({**self.environment, lifeline.VARIABLE: str(self._lifeline[0])}, self._lifeline[0], self.forks)
 
     def _signal(self, child: Child, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -122,11 +124,13 @@ def kind_of(child: Child) -> str:
 def sailing(ours: Mapping[str, str], logs: Path) -> Iterator[Fleet]:
     """An empty fleet, for the length of a block; at its end everything is stopped."""
     logs.mkdir(parents=True, exist_ok=True)
-    fleet = Fleet(environment(ours), logs)
-    try:
-        yield fleet
-    finally:
-        fleet.stop()
+    given = environment(ours)
+    with fork_server(given) as forks:
+        fleet = Fleet(given, logs, forks)
+        try:
+            yield fleet
+        finally:
+            fleet.stop()
 
 
 def await_all(fleet: Fleet, engine: Any, url: str, sandbox: str) -> None:

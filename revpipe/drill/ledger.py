@@ -94,6 +94,12 @@ def actions(tx: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in found.mappings()]
 
 
+def requests(tx: Connection) -> list[dict[str, Any]]:
+    """All requests for approval that went to Slack."""
+    found = tx.execute(text("SELECT request_id FROM approval_requests WHERE way = 'slack' ORDER BY request_id"))
+    return [dict(row) for row in found.mappings()]
+
+
 def _class(row: RowMapping) -> str:
     if row["queue"] or row["busy"]:
         return "later" if (row["later"] if row["queue"] else row["busy_later"]) else "moving"

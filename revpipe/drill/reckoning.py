@@ -50,6 +50,8 @@ class Evidence:
     actions: Sequence[Row]
     effects: Sequence[Row]
     still: bool = False
+    requests: Sequence[Row] = ()
+    """Requests for approval that went to Slack."""
 
 
 def reckon(found: Evidence) -> Reckoning:
@@ -70,7 +72,12 @@ def reckon(found: Evidence) -> Reckoning:
         unknown=len(unknown),
         effects=len(found.effects),
         lost=[*_without_signal(found), *_stuck(moving, found), *_endless(found), *_without_effect(found)],
-        doubled=[*_signals_doubled(found), *_actions_doubled(found.actions), *_effects_doubled(found.effects)],
+        doubled=[
+            *_signals_doubled(found),
+            *_actions_doubled(found.actions),
+            *_effects_doubled(found.effects),
+            *_requests_doubled(found.effects),
+        ],
     )
 
 
@@ -114,8 +121,9 @@ def _without_effect(found: Evidence) -> list[str]:
             lost.append(f"action {action['action_id']} ({action['type']}) is done and had no effect")
         if action["state"] in NEVER and done[key]:
             lost.append(f"action {action['action_id']} ({action['type']}) is {action['state']} and had its effect")
-    known = {one["action_id"].hex for one in found.actions}
-    strange = [one for one in found.effects if one["kind"] in KEYED.values() and _key(one) not in known]
+    known = {one["action_id"].hex for one in found.actions} | {str(one["request_id"]) for one in found.requests}
+    keyed = [one for one in found.effects if one["kind"] in KEYED.values()]
+    strange = [one for one in keyed if _key(one) not in known and _request(one) not in known]
     return lost + [f"the ledger knows nothing of {one['vendor']} {one['kind']} {one['id']}" for one in strange]
 
 
@@ -151,6 +159,19 @@ def _effects_doubled(effects: Sequence[Row]) -> list[str]:
     return [
         f"action {key} had its effect {count} times ({kind})" for (_, kind, key), count in times.items() if count > 1
     ]
+
+
+def _requests_doubled(effects: Sequence[Row]) -> list[str]:
+    times = Counter(name for one in effects if (name := _request(one)) is not None)
+    return [f"request {name} was posted {count} times" for name, count in times.items() if count > 1]
+
+
+def _request(effect: Row) -> str | None:
+    """The request for approval that a message in Slack is, None if it is none."""
+    if effect["kind"] != KEYED["send_alert"]:
+        return None
+    payload = (effect["body"].get("metadata") or {}).get("event_payload") or {}
+    return payload.get("key")
 
 
 def _key(effect: Row) -> str:

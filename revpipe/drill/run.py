@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import load
 from revpipe import approvals
+from revpipe.actors import Actor
 from revpipe.bootstrap import CONFIG, for_keeper
 from revpipe.db import transaction
 from revpipe.drill import fleet as fleets
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 TICK: Final = 0.05
 LOOK_SECONDS: Final = 0.5
-PERSON: Final = "drill"
+PERSON: Final = Actor("drill", "cli")
 
 
 @dataclass(slots=True)
@@ -179,7 +180,7 @@ def _answer(cast: _Stage) -> None:
 
 def _evidence(cast: _Stage, *, still: bool) -> reckoning.Evidence:
     with transaction(cast.ground.engine) as tx:
-        signals, actions = ledger.signals(tx), ledger.actions(tx)
+        signals, actions, requests = ledger.signals(tx), ledger.actions(tx), ledger.requests(tx)
     effects = cast.vendors.control("effects")["effects"]
     sent, taken = frozenset(cast.sender.sent), frozenset(cast.sender.taken)
-    return reckoning.Evidence(sent, taken, signals, actions, effects, still)
+    return reckoning.Evidence(sent, taken, signals, actions, effects, still, requests)

@@ -35,7 +35,6 @@ _POSTGRES: Final = {
     "listen_addresses": "",
     "port": str(_PORT),
     "unix_socket_permissions": "0700",
-    "fsync": "on",
     "max_connections": "100",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -24,7 +24,17 @@ QUIET: Final = timedelta(hours=3)
 OPEN_SHARE: Final = 0.01
 SIGNALS_PER_DEAL: Final = 40
 GROWING: Final = (
-    *("signals", "contexts", "plans", "actions", "approvals", "trail", "deliveries", "dead_letters"),
+    *(
+        "signals",
+        "contexts",
+        "plans",
+        "actions",
+        "approvals",
+        "approval_requests",
+        "trail",
+        "deliveries",
+        "dead_letters",
+    ),
     *("cached_parts", "counters"),
 )
 

@@ -134,7 +134,8 @@ FILL: Final = (
         maybe_done, first_tried_at, tried_at)
     SELECT action_id, 1, signal_id, plan_id, correlation_id, rule, subject, deal_id, type, adapter, priority,
         jsonb_build_object('subject', 'Call about ' || subject, 'body', repeat('The close date has passed. ', 8),
-            'deal_id', deal_id), NULL, became, why,
+            CASE type WHEN 'draft_followup' THEN 'to' ELSE 'deal_id' END,
+            CASE type WHEN 'draft_followup' THEN n || '@generated.example' ELSE deal_id END), NULL, became, why,
         CASE WHEN became = 'done'
             THEN jsonb_build_object('external_id', CAST(n AS text), 'url', NULL, 'detail', '{{}}'::jsonb) END,
         received_at + interval '131 ms', CASE WHEN NOT open THEN done_at END,
@@ -145,12 +146,22 @@ FILL: Final = (
     FROM ({_ACTS}) AS a
     """,
     f"""
-    INSERT INTO approvals (approval_id, action_id, state, requested_at, expires_at, decided_at, decided_by)
+    INSERT INTO approvals (approval_id, action_id, state, requested_at, expires_at, decided_at, decided_by,
+        told_revision)
     SELECT {_timed("approval", "received_at")}, action_id, approval, received_at + interval '141 ms',
         received_at + interval '4 hours', CASE WHEN approval = 'open' THEN NULL WHEN open
             THEN received_at + interval '145 ms' ELSE received_at + interval '90 min' END,
-        CASE approval WHEN 'open' THEN NULL WHEN 'expired' THEN 'policy' ELSE 'generated' END
+        CASE approval WHEN 'open' THEN NULL WHEN 'expired' THEN 'policy' ELSE 'generated' END, 0
     FROM ({_ACTS}) AS a WHERE approval IS NOT NULL
+    """,
+    f"""
+    INSERT INTO approval_requests (request_id, approval_id, action_id, signal_id, correlation_id, deal_id, priority,
+        way, address, state, shown_revision, shown_version, place, ref, thread, delivered_at, created_at, due_at)
+    SELECT {_timed("request", "received_at")}, {_timed("approval", "received_at")}, action_id, signal_id,
+        correlation_id, deal_id, priority, 'slack', 'generated@revpipe.example', 'over', 0, 1, 'D0GENERATED',
+        n || '.000100', NULL, received_at + interval '160 ms', received_at + interval '142 ms',
+        received_at + interval '142 ms'
+    FROM ({_ACTS}) AS a WHERE approval IN ('approved', 'rejected', 'expired')
     """,
     f"""
     INSERT INTO trail (at, trail_id, correlation_id, signal_id, action_id, what, detail)

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
+
+from revpipe.local.forking import Forked, ForkServer
 
 LOG_BYTES: Final = 16_000_000
 STEADY_SECONDS: Final = 60.0
@@ -25,26 +27,35 @@ class Child:
     name: str
     arguments: Sequence[str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Forked | None = None
     started: float = 0.0
     deaths: int = 0
     again_at: float | None = None
     _from: int = 0
 
-    def start(self, environment: Mapping[str, str], lifeline: int) -> None:
-        """Start it in a session of its own, so that a terminal's Ctrl-C reaches only its parent."""
+    def start(self, environment: Mapping[str, str], lifeline: int, server: ForkServer | None = None) -> None:
+        """Start it in a session of its own, so that a terminal's Ctrl-C reaches only its parent.
+
+        `server` forks it if it is one of ours: it has imported what those need.
+        """
         with self.log.open("ab") as log:
             self._from = log.tell()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *self.arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=environment,
-                pass_fds=(lifeline,),
-                start_new_session=True,
-            )
+            if server is not None and self.arguments[0] == "revpipe":
+                self.process = server.fork(self.name, self.arguments, environment, log.fileno(), lifeline)
+            else:
+                self.process = self._executed(environment, lifeline, log)
         self.started, self.again_at = time.monotonic(), None
+
+    def _executed(self, environment: Mapping[str, str], lifeline: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", *self.arguments],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            pass_fds=(lifeline,),
+            start_new_session=True,
+        )
 
     @property
     def running(self) -> bool:

@@ -98,7 +98,9 @@ def _about(story: Mapping[str, Any], names: Mapping[tuple[str, str], str]) -> st
 def _row(story: Mapping[str, Any], names: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
     plan = story["plan"]
     fired = plan["why"].get("fired", []) if plan else []
-    by = "\n".join(fired) or ("no rule fired" if plan else "-")
+    asked = plan["why"].get("llm", {}) if plan else {}
+    deciders = [*fired, asked["model"]] if asked.get("by") == "llm" else fired
+    by = "\n".join(deciders) or ("no rule fired" if plan else "-")
     actions = "\n".join(_called(one) for one in _in_order(story))
     ends = [one for one in story["actions"] if one["state"] == "done"]
     after = _after(story, max(ends, key=lambda one: one["done_at"])) if ends else ""

@@ -23,6 +23,7 @@ from revpipe.embedded import client as embedded
 from revpipe.errors import Misconfigured
 from revpipe.local import demo_queries, far_side
 from revpipe.local.formation import Formation
+from revpipe.local.way_in import way_in
 from revpipe.story import view as trace_view
 
 SETTLE_SECONDS: Final = 20.0
@@ -43,7 +44,8 @@ def tell(running: Formation) -> None:
 
     Breaks off as soon as the formation is told to stop.
     """
-    engine = make_engine(str(running.settings.database_url), pool_size=2)
+    settings = running.settings
+    engine = make_engine(str(settings.database_url), pool_size=2, prepared=settings.database_prepared)
     try:
         with _player(running) as player:
             for step in _steps(player, running):
@@ -153,3 +155,4 @@ def _show_where(running: Formation) -> None:
     if running.sandbox is not None:
         click.echo(f"vendors  {running.sandbox.url}/_sandbox/effects")
     click.echo(f"web      {running.url}")
+    click.echo(f"sign-in  {way_in(running)}")

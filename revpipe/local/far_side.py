@@ -1,5 +1,6 @@
 """The simulated vendors of `--sandbox`: a process of their own, reached by base URLs like the real ones."""
 
+import importlib.util
 import json
 import urllib.request
 from collections.abc import Mapping
@@ -13,7 +14,10 @@ from revpipe.local.sockets import free_port
 
 HUBSPOT_SECRET: Final = "sandbox-secret"  # noqa: S105 - made up, for the simulation only
 IMPORT_TOKEN: Final = "sandbox-import"  # noqa: S105 - likewise
+MODEL_KEY: Final = "sandbox-key"
 CHANNEL: Final = "C0DEALS01"
+SLACK_SECRET: Final = "sandbox-signing-secret"  # noqa: S105 - likewise
+MAIL_FROM: Final = "approvals@revpipe.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,8 @@ class FarSide:
             return json.load(answer)
 
     def send_webhooks_to(self, url: str) -> None:
-        """Let the simulated HubSpot post its webhooks, echoes of our own writes among them, to `url`."""
-        self.control("knobs", {"hubspot": {"target_url": f"{url}/webhooks/hubspot"}})
+        """Let the simulated vendors post to `url`: HubSpot its webhooks, with echoes of ours, and Slack presses."""
+        self.control("knobs", {"hubspot": {"target_url": f"{url}/webhooks/hubspot"}, "slack": _presses_to(url)})
 
 
 def simulated(*, scenario: str | None = "demo") -> FarSide:
@@ -44,9 +48,11 @@ def simulated(*, scenario: str | None = "demo") -> FarSide:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     private, public = _key_pair()
+    mail_port = free_port() if importlib.util.find_spec("aiosmtpd") else None
+    mail = ("--mail-port", str(mail_port)) if mail_port else ()
     return FarSide(
         url=url,
-        command=("adapters.sandbox", "--port", str(port), *(("--scenario", scenario) if scenario else ())),
+        command=("adapters.sandbox", "--port", str(port), *mail, *(("--scenario", scenario) if scenario else ())),
         environment={
             "HUBSPOT_BASE_URL": f"{url}/hubspot",
             "HUBSPOT_ACCESS_TOKEN": "sandbox-token",
@@ -58,10 +64,20 @@ def simulated(*, scenario: str | None = "demo") -> FarSide:
             "SLACK_BASE_URL": f"{url}/slack/api/",
             "SLACK_BOT_TOKEN": "xoxb-sandbox",
             "SLACK_DEFAULT_CHANNEL": CHANNEL,
+            "SLACK_SIGNING_SECRET": SLACK_SECRET,
+            **({"SMTP_URL": f"smtp://127.0.0.1:{mail_port}", "MAIL_FROM": MAIL_FROM} if mail_port else {}),
             "IMPORT_TOKENS": IMPORT_TOKEN,
+            "ANTHROPIC_BASE_URL": f"{url}/anthropic",
+            "ANTHROPIC_API_KEY": MODEL_KEY,
+            "OPENAI_BASE_URL": f"{url}/openai/v1",
+            "OPENAI_API_KEY": MODEL_KEY,
         },
         gong_private_key=private,
     )
+
+
+def _presses_to(url: str) -> Mapping[str, str]:
+    return {"interactivity_url": f"{url}/webhooks/slack/interactions"}
 
 
 def _key_pair() -> tuple[str, str]:

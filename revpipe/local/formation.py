@@ -11,21 +11,26 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from config.queues import QUEUES, needed_settings
+from config.queues import QUEUES, needed_settings, queue_for
 from config.settings import Settings, require
-from revpipe import leases, lifeline, migrate
+from revpipe import leases, lifeline, migrate, secret_key
 from revpipe.db import make_engine, server_time, transaction
 from revpipe.embedded import client as embedded
 from revpipe.errors import Misconfigured
 from revpipe.keeper import DUTY
 from revpipe.local import far_side, premises
 from revpipe.local.child import Child, rotate
+from revpipe.local.forking import ForkServer, fork_server
 from revpipe.local.readiness import Readiness
 
 STOP_SECONDS: Final = 20.0
 HOPELESS_SECONDS: Final = 3.0
 """How long processes may take to stop when the database is gone: they have nothing left to bring to an end."""
 TICK_SECONDS: Final = 0.25
+COMPUTED: Final = tuple(queue_for(stage, one) for stage in ("decide", "execute") for one in ("standard", "low"))
+"""Queues of work that computes, which has a process of its own: it runs beside the one that mostly waits."""
+NICE: Final = "5"
+"""How far the worker of bulk work gives way to the other processes; see nice(1)."""
 
 
 class Collapsed(Exception):
@@ -42,6 +47,7 @@ class Formation:
     lease: embedded.Lease | None
     sandbox: far_side.FarSide | None
     say: Callable[[str], None]
+    forks: ForkServer | None = None
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
     patience: float = STOP_SECONDS
@@ -49,7 +55,7 @@ class Formation:
 
     def start(self, child: Child) -> None:
         """Start one process, tied to the life of this one."""
-        child.start(_environment(self.settings, self.sandbox, self._lifeline[0]), self._lifeline[0])
+        child.start(_environment(self.settings, self.sandbox, self._lifeline[0]), self._lifeline[0], self.forks)
 
     def tend(self) -> None:
         """Start again what has died, each time a little later. Raises Collapsed if the servers are gone."""
@@ -107,20 +113,26 @@ def running(
         port = premises.claim_port(port)
         vendors = far_side.simulated() if sandbox else None
         if vendors is None:
-            require(settings, *needed_settings(tuple(QUEUES)))
+            keys = (f"{settings.llm_provider}_api_key",) if _asks(settings) else ()
+            require(settings, *needed_settings(tuple(QUEUES)), *keys)
         prepare(settings.revpipe_data_dir)
+        # It imports while the servers start.
+        forks = stack.enter_context(fork_server({**os.environ, "REVPIPE_DATA_DIR": str(settings.revpipe_data_dir)}))
         settings, lease = stack.enter_context(embedded.filled(settings))
         url = f"http://127.0.0.1:{port}"
         settings = replace(settings, public_url=url if sandbox or not settings.public_url else settings.public_url)
+        settings = replace(settings, secret_key=secret_key.here(settings))
         logs = settings.revpipe_data_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        engine = make_engine(str(settings.database_url), pool_size=1)
+        engine = make_engine(str(settings.database_url), pool_size=1, prepared=settings.database_prepared)
         stack.callback(engine.dispose)
         migrate.upgrade(engine)
         if lease is not None:
             _free_duty(engine)
-        formation = Formation(url, logs, settings, lease, vendors, say)
-        formation.children = [Child(name, words, logs / f"{name}.log") for name, words in _commands(port, vendors)]
+        formation = Formation(url, logs, settings, lease, vendors, say, forks)
+        formation.children = [
+            Child(name, words, logs / f"{name}.log") for name, words in _commands(port, vendors, llm=_asks(settings))
+        ]
         stack.enter_context(_told_to_stop(formation))
         stack.callback(formation.stop)
         _start_all(formation, engine)
@@ -144,12 +156,24 @@ def _start_all(formation: Formation, engine: Engine) -> None:
         time.sleep(0.1)
 
 
-def _commands(port: int, vendors: far_side.FarSide | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _asks(settings: Settings) -> bool:
+    return settings.llm_provider != "none"
+
+
+def _commands(
+    port: int, vendors: far_side.FarSide | None, *, llm: bool = False
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     if vendors is not None:
         yield "sandbox", ("revpipe.lifeline", *vendors.command)
     yield "web", ("revpipe", "web", "--port", str(port), "--processes", "1")
-    yield "worker-urgent", ("revpipe", "worker", "-c", "4", "immediate", "high")
-    yield "worker-bulk", ("revpipe", "worker", "-c", "4", "all", "--", "-immediate", "-high")
+    yield "worker-urgent", ("revpipe", "worker", "immediate", "high", "--", "-llm")
+    # On one machine what is urgent and what comes in go before what can wait: to accept a webhook is to keep it.
+    bulk = ("all", "--", "-immediate", "-high", "-llm" if llm else "llm", *("-" + queue for queue in COMPUTED))
+    yield "worker-bulk", ("revpipe", "worker", "--nice", NICE, *bulk)
+    yield "worker-decide", ("revpipe", "worker", "--nice", NICE, *COMPUTED)
+    # Where no model is configured there is hardly anything in those queues, and the bulk worker sees to it.
+    if llm:
+        yield "worker-llm", ("revpipe", "worker", "llm")
     yield "keeper", ("revpipe", "keeper")
     yield "beat", ("revpipe", "beat")
 
@@ -173,6 +197,7 @@ def _environment(settings: Settings, vendors: far_side.FarSide | None, read: int
         "REDIS_URL": str(settings.redis_url),
         "REVPIPE_DATA_DIR": str(settings.revpipe_data_dir),
         "PUBLIC_URL": str(settings.public_url),
+        "SECRET_KEY": str(settings.secret_key),
         lifeline.VARIABLE: str(read),
     }
     if vendors is not None:

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from revpipe.db import Base
@@ -31,7 +31,9 @@ class Action(WorkItem, Base):
     """One effect: one row, one claim, one key. `suppressed_by` names the action that stood in its way.
 
     `maybe_done` is set from just before a call to the vendor until its outcome is known, so that a try after a
-    crash looks for the effect first. `replayed_at` is when a person last had it carried out anew.
+    crash looks for the effect first. `replayed_at` is when a person last had it carried out anew. `expires_s` is how
+    many seconds from its planning or replay its rule wants it for; None: the rule says nothing of it. `released_at` is
+    when an approval let it go; None where nobody was asked. `recipient` is the address that it writes to, if any.
     """
 
     __tablename__ = "actions"
@@ -52,6 +54,13 @@ class Action(WorkItem, Base):
         Index("ix_actions_subject", "subject", "created_at"),
         Index("ix_actions_correlation", "correlation_id"),
         Index("ix_actions_plan", "plan_id"),
+        Index("ix_actions_created", "created_at", "action_id"),
+        Index(
+            "ix_actions_recipient",
+            "recipient",
+            "done_at",
+            postgresql_where=text("recipient IS NOT NULL AND state = 'done'"),
+        ),
     )
 
     action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -78,3 +87,6 @@ class Action(WorkItem, Base):
     created_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
     replayed_at: Mapped[datetime | None]
+    expires_s: Mapped[int | None] = mapped_column(Integer)
+    released_at: Mapped[datetime | None]
+    recipient: Mapped[str | None] = mapped_column(Text)

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, SmallInteger, Text
+from sqlalchemy import Boolean, ForeignKey, Index, SmallInteger, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from revpipe.db import Base
@@ -14,6 +14,7 @@ class Plan(Base):
     """One decision: who made it (`rules`, `llm`, `fallback`), by which version, and why."""
 
     __tablename__ = "plans"
+    __table_args__ = (Index("ix_plans_created", "created_at", "plan_id"),)
 
     plan_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     signal_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("signals.signal_id"), unique=True)

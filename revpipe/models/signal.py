@@ -26,7 +26,8 @@ DISPOSITIONS = (
 class SignalRow(WorkItem, Base):
     """One signal. `stage` is what comes next; `priority` follows the urgency, which context may raise.
 
-    `replays` counts how often it was sent back to be decided anew.
+    `replays` counts how often it was sent back to be decided anew. `gathering` is the subject whose next decision it
+    waits for; `coalesced_into` is the signal that carries it, where its disposition is `coalesced`.
     """
 
     __tablename__ = "signals"
@@ -49,6 +50,8 @@ class SignalRow(WorkItem, Base):
         Index("ix_signals_deal", "deal_id", "fired_at", postgresql_where=text("deal_id IS NOT NULL")),
         Index("ix_signals_account", "account_id", "fired_at", postgresql_where=text("account_id IS NOT NULL")),
         Index("ix_signals_correlation", "correlation_id"),
+        Index("ix_signals_gathering", "gathering", postgresql_where=text("gathering IS NOT NULL")),
+        Index("ix_signals_coalesced", "coalesced_into", postgresql_where=text("coalesced_into IS NOT NULL")),
         Index("ix_signals_delivery", "delivery_id"),
     )
 
@@ -75,3 +78,5 @@ class SignalRow(WorkItem, Base):
     expires_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
     replays: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    gathering: Mapped[str | None] = mapped_column(Text)
+    coalesced_into: Mapped[uuid.UUID | None]

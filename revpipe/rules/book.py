@@ -1,18 +1,18 @@
 """The book of rules: which of them fire on given facts, what they want done, and why each did or did not fire."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from revpipe.rules.explanation import explain
+from revpipe.rules.explanation import SHADOW_BUDGET, explain
 from revpipe.rules.expressions import CompiledTerm, Facts, Term
 from revpipe.rules.file import ActionTypes, read
-from revpipe.rules.rule import Rule, RuleFile, UrgencyRule
+from revpipe.rules.rule import SHADOW, Rule, RuleFile, UrgencyRule
 from revpipe.signals import URGENCIES
 
-__all__ = ["Evaluation", "PlannedAction", "Rule", "RuleBook", "RuleOutcome", "Term", "load"]
+__all__ = ["Evaluation", "PlannedAction", "Rule", "RuleBook", "RuleOutcome", "ShadowOutcome", "Term", "higher", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +36,44 @@ class PlannedAction:
     priority: str
     approval: str | None
     cooldown: timedelta
+    expires: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowOutcome:
+    """What a rule in shadow would have done: whether it had settled the signal, and the actions it had wanted."""
+
+    outcome: RuleOutcome
+    conclusive: bool
+    actions: tuple[PlannedAction, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The answer of the whole book. `conclusive`: a fired rule says that nothing needs deciding any more."""
+    """The answer of the whole book. `conclusive`: a fired rule says that nothing needs deciding any more.
+
+    `urgency` is the highest that a fired rule raises its signal to, None if none does. All of it comes from live
+    rules but `shadows`, which has no effect on the rest.
+    """
 
     outcomes: tuple[RuleOutcome, ...]
     actions: tuple[PlannedAction, ...]
     conclusive: bool
     fired: tuple[str, ...]
+    urgency: str | None = None
+    shadows: tuple[ShadowOutcome, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The explanation as JSON, at most about 60,000 characters whatever the book and the values are."""
-        return {
+        """The explanation as JSON, at most about 70,000 characters whatever the book and the values are."""
+        told = {
             "fired": list(self.fired),
             "conclusive": self.conclusive,
             "actions": [{"rule": action.rule_id, "type": action.type} for action in self.actions[:100]],
-            "rules": explain((item.rule_id, item.fired, item.listened, item.terms) for item in self.outcomes),
+            "rules": explain(_told(item) for item in self.outcomes),
         }
+        if self.shadows:
+            told["shadow"] = explain((_told(item.outcome) for item in self.shadows), SHADOW_BUDGET)
+        return told
 
 
 class RuleBook:
@@ -66,18 +85,49 @@ class RuleBook:
 
     def __init__(self, file: RuleFile, source: str) -> None:
         self.rules: tuple[Rule, ...] = file.rules
+        self.live = tuple(rule for rule in file.rules if rule.mode != SHADOW)
+        self.shadows = tuple(rule for rule in file.rules if rule.mode == SHADOW)
+        self.longest_cooldown = max((rule.cooldown for rule in file.rules), default=timedelta(0))
         self.urgencies: tuple[UrgencyRule, ...] = file.urgencies
+        self._deaf = {rule.id: RuleOutcome(rule.id, fired=False, listened=False, terms=()) for rule in file.rules}
         self.source = source
         self.version = hashlib.sha256(source.encode()).hexdigest()[:16]
 
-    def evaluate(self, facts: Facts) -> Evaluation:
-        """Ask every rule that listens to this event. Never raises: what is not known makes no rule fire."""
-        signal = facts.get("signal") or {}
-        urgency = self.urgency(facts, str(signal.get("urgency") or "standard"))
-        outcomes = tuple(_outcome(rule, signal.get("event"), facts) for rule in self.rules)
-        fired = [rule for rule, outcome in zip(self.rules, outcomes, strict=True) if outcome.fired]
-        actions = tuple(action for rule in fired for action in _planned(rule, facts, urgency))
-        return Evaluation(outcomes, actions, any(rule.conclusive for rule in fired), tuple(rule.id for rule in fired))
+    def evaluate(self, facts: Facts, gathered: Sequence[Facts] = ()) -> Evaluation:
+        """Ask every rule that listens to this event. Never raises: what is not known makes no rule fire.
+
+        `gathered` are further changes that the signal carries, from new to old. A rule is asked about the first of
+        all of them that it listens to, so that `signal` is for every rule something it was written for.
+        """
+        present = self._urgency(facts)
+        told = _Told(((_event(facts), facts), *((_event(one), one) for one in gathered)))
+        outcomes = tuple(
+            _outcome(rule, *told.to(rule)) if told.heard_by(rule) else self._deaf[rule.id] for rule in self.live
+        )
+        fired = [rule for rule, outcome in zip(self.live, outcomes, strict=True) if outcome.fired]
+        actions = tuple(action for rule in fired for action in _planned(rule, told.to(rule)[1], present))
+        raised = min((rule.urgency for rule in fired if rule.urgency), key=_rank, default=None)
+        return Evaluation(
+            outcomes=outcomes,
+            actions=actions,
+            conclusive=any(rule.conclusive for rule in fired),
+            fired=tuple(rule.id for rule in fired),
+            urgency=raised,
+            shadows=tuple(self._shadow(rule, *told.to(rule), present) for rule in self.shadows),
+        )
+
+    def alone(self, rule: Rule, facts: Facts) -> tuple[RuleOutcome, tuple[PlannedAction, ...]]:
+        """What one rule says, and the actions it wants, whatever its mode and the others say."""
+        outcome = _outcome(rule, _event(facts), facts)
+        return outcome, tuple(_planned(rule, facts, self._urgency(facts))) if outcome.fired else ()
+
+    def _shadow(self, rule: Rule, event: Any, facts: Facts, present: str) -> ShadowOutcome:
+        outcome = _outcome(rule, event, facts)
+        actions = tuple(_planned(rule, facts, present)) if outcome.fired else ()
+        return ShadowOutcome(outcome, outcome.fired and rule.conclusive, actions)
+
+    def _urgency(self, facts: Facts) -> str:
+        return self.urgency(facts, str((facts.get("signal") or {}).get("urgency") or "standard"))
 
     def urgency(self, facts: Facts, current: str) -> str:
         """`current`, or the first urgency of the file that is higher and whose condition holds."""
@@ -97,6 +147,29 @@ def load(text: str, action_types: ActionTypes, name: str = "rules.yaml") -> Rule
     return RuleBook(read(text.removeprefix("\ufeff"), action_types, name), source)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The changes that a signal carries, each by its event and its facts; the one that it stands for comes first."""
+
+    changes: tuple[tuple[Any, Facts], ...]
+
+    def heard_by(self, rule: Rule) -> bool:
+        """Whether the rule listens to any of them."""
+        return any(event in rule.events for event, _ in self.changes)
+
+    def to(self, rule: Rule) -> tuple[Any, Facts]:
+        """The one that this rule is asked about."""
+        return next((one for one in self.changes if one[0] in rule.events), self.changes[0])
+
+
+def _told(item: RuleOutcome) -> tuple[str, bool, bool, tuple[Term, ...]]:
+    return item.rule_id, item.fired, item.listened, item.terms
+
+
+def _event(facts: Facts) -> Any:
+    return (facts.get("signal") or {}).get("event")
+
+
 def _outcome(rule: Rule, event: Any, facts: Facts) -> RuleOutcome:
     if event not in rule.events:
         return RuleOutcome(rule.id, fired=False, listened=False, terms=())
@@ -111,12 +184,18 @@ def _planned(rule: Rule, facts: Facts, urgency: str) -> list[PlannedAction]:
             rule_description=rule.description,
             type=action.type,
             params=action.render(facts),
-            priority=action.priority or urgency,
+            priority=action.priority or higher(urgency, rule.urgency),
             approval=action.approval,
             cooldown=rule.cooldown,
+            expires=rule.expires,
         )
         for action in rule.then
     ]
+
+
+def higher(urgency: str, other: str | None) -> str:
+    """The more urgent of two; `urgency` if there is no other."""
+    return other if other is not None and _rank(other) < _rank(urgency) else urgency
 
 
 def _holds(terms: tuple[CompiledTerm, ...], facts: Facts) -> bool:

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any, Final
 
-import cel
-
-from revpipe.rules import cel_text, samples
+from revpipe.rules import cel_engine, cel_text, samples
 from revpipe.rules.cel_text import Token
-from revpipe.rules.expressions import MAX_TERMS, leaves, null_test, terms
+from revpipe.rules.expressions import MAX_TERMS, fields_in, leaves, null_test, program, terms
 from revpipe.rules.name_checks import name_faults
 from revpipe.rules.syntax_hints import hints
 
@@ -25,7 +24,7 @@ def condition_faults(condition: str) -> list[str]:
     if len(condition) > MAX_LENGTH:
         return [f"the condition is longer than {MAX_LENGTH} characters; split the rule in two"]
     try:
-        cel.compile(condition)
+        cel_engine.compile(condition)
         items = cel_text.tokens(condition)
     except ValueError as error:
         return [f"is not a CEL expression: {_first_line(error)}{hints(condition)}"]
@@ -90,8 +89,15 @@ def _membership_fault(text: str, kind: str, container: Any) -> str | None:
 
 
 def _runner(condition: str, items: Sequence[Token]) -> Callable[[int], Any]:
-    program = cel.compile(cel_text.source(condition, items))
-    return lambda number: program.execute(samples.sample(number))
+    run = program(condition, items)
+    # Only what is named: to hand all of the vocabulary over costs more than everything else in loading rules.
+    roots = {"now", *(root for root, _ in fields_in(items))}
+    return lambda number: run({root: value for root, value in _sample(number).items() if root in roots})
+
+
+@cache
+def _sample(number: int) -> dict[str, Any]:
+    return samples.sample(number)
 
 
 def _tried(run: Callable[[int], Any]) -> tuple[list[Any], str]:
@@ -130,4 +136,5 @@ def _time_hint(one: str, two: str) -> str:
 def _first_line(error: Exception) -> str:
     text = re.sub(r"\s+", " ", str(error).split("\n| ", maxsplit=1)[0])
     text = re.sub(r"^.*ERROR: <input>:\d+:\d+: ", "", text)
+    text = re.sub(r"^.*Python function call failed: \w+: |\. Check function arguments and their types\.$", "", text)
     return text.split(" expecting {", 1)[0].split(" CEL does not", 1)[0][:200]

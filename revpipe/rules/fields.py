@@ -6,23 +6,30 @@ from typing import Final, NamedTuple
 class Field(NamedTuple):
     """One field: its type, what it means, and an example for documentation and trial runs.
 
-    Types: text, int, float, bool, time (ISO 8601 UTC text), texts (list of text), maps (list of records).
+    Types: text, int, float, bool, time (ISO 8601 UTC text), texts (list of text), maps (list of records, whose `keys`
+    all hold text).
     """
 
     type: str
     doc: str
     example: str = ""
+    keys: tuple[str, ...] = ()
 
 
 _ID = "1001"
 _TIME = "2026-01-15T09:00:00+00:00"
+
+ACTION_KEYS: Final = ("rule", "type")
+CHANGE_KEYS: Final = ("event", "property", "old_value", "new_value", "fired_at", "object_type", "object_id")
+RECORD_KEYS: Final = frozenset((*ACTION_KEYS, *CHANGE_KEYS))
+"""What a record of any `maps` field may hold."""
 
 SIGNAL: Final = {
     "id": Field("text", "our id of the signal", "0b7e1c52-8a64-8f30-9d11-5a1f3c0e7788"),
     "type": Field("text", "crm_event, call_complete or intent", "crm_event"),
     "event": Field("text", "what happened; see the table of events", "deal.stage_changed"),
     "source": Field("text", "who sent it: hubspot, gong, bombora", "hubspot"),
-    "urgency": Field("text", "immediate, high, standard or low", "standard"),
+    "urgency": Field("text", "immediate, high, standard or low; the highest of all that it carries", "standard"),
     "confidence": Field("float", "how sure the source is, 0 to 1"),
     "fired_at": Field("time", "when it happened", _TIME),
     "received_at": Field("time", "when it reached us", _TIME),
@@ -39,6 +46,11 @@ SIGNAL: Final = {
     "new_number": Field("float", "new_value where it is a number"),
     "change_percent": Field("float", "new_number against old_number in per cent, negative when it shrank"),
     "stale": Field("bool", "true when the property has been set again since; false otherwise"),
+    "changes": Field(
+        "maps",
+        f"what it carries, from old to new, itself included: records of text with {', '.join(CHANGE_KEYS)}",
+        keys=CHANGE_KEYS,
+    ),
     "association": Field("text", "the kind of link that changed, such as CONTACT_TO_DEAL", "CONTACT_TO_DEAL"),
     "from_id": Field("text", "one end of that link", _ID),
     "to_id": Field("text", "the other end of that link", _ID),
@@ -84,6 +96,10 @@ DEAL: Final = {
     "next_activity_at": Field("time", "the next planned activity", _TIME),
     "probability": Field("float", "the CRM's own odds, 0 to 1"),
     "next_step": Field("text", "the deal's next step, as the rep wrote it", "Call legal"),
+    "type": Field("text", "the CRM's deal type, as `newbusiness` or `existingbusiness`", "newbusiness"),
+    "priority": Field("text", "the CRM's priority of the deal: low, medium, high", "high"),
+    "forecast_category": Field("text", "the forecast category that a person chose, as `COMMIT`", "COMMIT"),
+    "lost_reason": Field("text", "why it was lost, as the rep wrote it", "No budget"),
     "account_id": Field("text", "its account", _ID),
     "contact_ids": Field("texts", "its contacts", _ID),
     "url": Field("text", "its page in the CRM", "https://app.hubspot.com/deal/1001"),
@@ -108,6 +124,7 @@ ACCOUNT: Final = {
     "is_target": Field("bool", "whether it is a target account"),
     "open_deals": Field("int", "how many open deals it has"),
     "owner_id": Field("text", "its owner's CRM id", _ID),
+    "lifecycle_stage": Field("text", "the CRM's lifecycle stage, as `opportunity` or `customer`", "customer"),
 }
 
 CONTACT: Final = {
@@ -120,6 +137,8 @@ CONTACT: Final = {
     "lifecycle_stage": Field("text", "the CRM's lifecycle stage", "opportunity"),
     "buying_roles": Field("texts", "roles in the purchase, upper case: CHAMPION, DECISION_MAKER …", "CHAMPION"),
     "account_id": Field("text", "the contact's account", _ID),
+    "owner_id": Field("text", "the contact's owner's CRM id", _ID),
+    "last_activity_at": Field("time", "the last logged activity with the contact", _TIME),
 }
 
 CALLS: Final = {
@@ -133,21 +152,49 @@ CALLS: Final = {
     "competitors_14d": Field("texts", "competitors named on calls of the last 14 days", "Initech"),
 }
 
+_LATER_INTENT: Final = "absent until a source sums up intent by account"
+_LATER_WEB: Final = "absent until a source of website events is connected"
+
 INTENT: Final = {
-    "score": Field("float", "how strongly the account researches our topics; no source fills it yet"),
-    "topics": Field("texts", "the topics it researches; no source fills it yet", "data pipelines"),
+    "score": Field("int", f"the strongest score of the latest week over our topics, 0 to 100; {_LATER_INTENT}"),
+    "score_before": Field("int", f"the same for the week before; {_LATER_INTENT}"),
+    "score_delta": Field("int", f"score less score_before; {_LATER_INTENT}"),
+    "mean_score": Field("float", f"the mean score of the latest week over our topics; {_LATER_INTENT}"),
+    "topics": Field("texts", f"topics that surge in that week, strongest first; {_LATER_INTENT}", "data pipelines"),
+    "new_topics": Field("texts", f"those of them that did not surge the week before; {_LATER_INTENT}", "data quality"),
+    "topic_count": Field("int", f"how many topics surge in the latest week; {_LATER_INTENT}"),
+    "surging_weeks": Field("int", f"for how many weeks in a row at least one topic has surged; {_LATER_INTENT}"),
+    "week": Field("time", f"the day that the latest week begins with; {_LATER_INTENT}", _TIME),
 }
+"""What an account researches elsewhere, summed up over its topics. One topic's surge is a signal with own fields."""
 
 BEHAVIOUR: Final = {
-    "pages_7d": Field("int", "pages read on our site in 7 days; no source fills it yet"),
-    "pricing_visits_7d": Field("int", "visits to the price page in 7 days; no source fills it yet"),
+    "pages_7d": Field("int", f"pages read on our site in 7 days; {_LATER_WEB}"),
+    "pages_30d": Field("int", f"pages read on our site in 30 days; {_LATER_WEB}"),
+    "visits_7d": Field("int", f"visits to our site in 7 days; {_LATER_WEB}"),
+    "pricing_visits_7d": Field("int", f"visits to the price page in 7 days; {_LATER_WEB}"),
+    "people_7d": Field("int", f"different visitors of the account in 7 days; {_LATER_WEB}"),
+    "forms_30d": Field("int", f"forms sent in 30 days; {_LATER_WEB}"),
+    "events_7d": Field("texts", f"names of the events tracked in 7 days, each once; {_LATER_WEB}", "Demo Requested"),
+    "paths_7d": Field("texts", f"paths of the pages read in 7 days, each once; {_LATER_WEB}", "/pricing"),
+    "first_seen_at": Field("time", f"the first visit known; {_LATER_WEB}", _TIME),
+    "last_seen_at": Field("time", f"the last visit; {_LATER_WEB}", _TIME),
+    "last_path": Field("text", f"the page read last; {_LATER_WEB}", "/pricing"),
+    "last_campaign": Field("text", f"the campaign that brought the last visit; {_LATER_WEB}", "spring-webinar"),
+    "known_person": Field("bool", f"whether a visitor has told who they are; a claim, no proof; {_LATER_WEB}"),
 }
+"""What people of the account do on our own site. Robots, and visitors without consent, are not counted."""
 
 HISTORY: Final = {
-    "open_actions": Field("maps", "actions of this subject not finished yet, each with rule and type"),
+    "open_actions": Field(
+        "maps", "actions of this subject not finished yet, each with rule and type", keys=ACTION_KEYS
+    ),
     "open_rules": Field("texts", "the rules that planned those", "idle-near-close"),
     "open_types": Field("texts", "the types of those", "create_task"),
-    "actions_30d": Field("int", "actions carried out for this subject in 30 days"),
+    "actions_30d": Field("int", "actions carried out for this subject in 30 days, or still open"),
+    "rules_30d": Field("texts", "the rules that planned those", "idle-near-close"),
+    "last_action_at": Field("time", "when the latest of those was planned", _TIME),
+    "rejected_30d": Field("int", "actions for this subject that a person refused in 30 days"),
     "signals_7d": Field("int", "signals of this subject in 7 days"),
 }
 
@@ -163,9 +210,6 @@ FIELDS: Final[dict[str, dict[str, Field]]] = {
     "now": {},
 }
 """Root to field to its type and meaning. `now` has no fields: it is the time of the decision itself."""
-
-ITEM_KEYS: Final = ("rule", "type")
-"""What a record of a `maps` field holds."""
 
 _OBJECTS: Final = ("deal", "account", "contact", "ticket", "line_item", "product", "object")
 _HAPPENINGS: Final = {

@@ -14,20 +14,25 @@ from revpipe.rules.expression_checks import condition_faults
 from revpipe.rules.expressions import CompiledTerm, terms
 from revpipe.rules.fields import EVENTS
 from revpipe.rules.name_checks import guess
-from revpipe.rules.rule import Rule, RuleAction, RuleFile, UrgencyRule
+from revpipe.rules.rule import LIVE, MODES, Rule, RuleAction, RuleFile, UrgencyRule
+from revpipe.rules.rule_tests import read_tests
 from revpipe.rules.templates import Renderer, compile_params, param_faults
 from revpipe.signals import URGENCIES
 
 ActionTypes = Mapping[str, Callable[[Mapping[str, Any]], None] | None]
 APPROVALS: Final = ("always", "never")
 TOP_KEYS: Final = ("rules", "urgency")
-RULE_KEYS: Final = ("id", "description", "owner", "on", "when", "then", "conclusive", "cooldown")
+RULE_KEYS: Final = (
+    *("id", "description", "owner", "mode", "on", "when", "then"),
+    *("conclusive", "urgency", "cooldown", "expires", "tests"),
+)
 ACTION_KEYS: Final = ("type", "params", "priority", "approval")
 URGENCY_KEYS: Final = ("id", "description", "when", "urgency")
 DEFAULT_COOLDOWN: Final = timedelta(days=1)
 LONGEST_COOLDOWN: Final = timedelta(days=366)
+LONGEST_EXPIRES: Final = timedelta(days=30)
 MAX_RULES: Final = 200
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def read(text: str, action_types: ActionTypes, name: str) -> RuleFile:
@@ -80,7 +85,7 @@ class _Reader:
 
     def identity(self, path: Path, item: Mapping[str, Any], seen: dict[str, int]) -> None:
         name = item.get("id")
-        if not isinstance(name, str) or not _ID.fullmatch(name):
+        if not isinstance(name, str) or not ID.fullmatch(name):
             self.document.fault((*path, "id"), "needs an `id` of lower-case letters, digits and dashes")
             return
         if name in seen:
@@ -101,6 +106,10 @@ class _Reader:
             then=tuple(self.action(*found) for found in self.items(item, (*path, "then"), ACTION_KEYS)),
             conclusive=self.flag((*path, "conclusive"), item.get("conclusive", True)),
             cooldown=self.cooldown((*path, "cooldown"), item.get("cooldown")),
+            urgency=self.word((*path, "urgency"), item.get("urgency"), URGENCIES),
+            expires=self.expires((*path, "expires"), item.get("expires")),
+            mode=self.word((*path, "mode"), item.get("mode"), MODES) or LIVE,
+            tests=read_tests(self.document, path, item.get("tests"), on, events, tuple(self.action_types)),
         )
 
     def urgency(self, path: Path, item: Mapping[str, Any]) -> UrgencyRule:
@@ -159,16 +168,27 @@ class _Reader:
             found |= matched
         return tuple(names), frozenset(found)
 
-    def cooldown(self, path: Path, value: Any) -> timedelta:
+    def length(self, path: Path, value: Any, longest: timedelta) -> timedelta | None:
+        """A length of time, None if none is given or it can't be read."""
         if value is None:
-            return DEFAULT_COOLDOWN
+            return None
         try:
-            length = duration(value, "cooldown")
+            length = duration(value, str(path[-1]))
         except Misconfigured as error:
             self.document.fault(path, str(error))
-            return DEFAULT_COOLDOWN
-        if length > LONGEST_COOLDOWN:
-            self.document.fault(path, f"cooldown: {value} is longer than {LONGEST_COOLDOWN.days}d")
+            return None
+        if length > longest:
+            self.document.fault(path, f"{path[-1]}: {value} is longer than {longest.days}d")
+        return length
+
+    def cooldown(self, path: Path, value: Any) -> timedelta:
+        length = self.length(path, value, LONGEST_COOLDOWN)
+        return DEFAULT_COOLDOWN if length is None else length
+
+    def expires(self, path: Path, value: Any) -> timedelta | None:
+        length = self.length(path, value, LONGEST_EXPIRES)
+        if length is not None and length <= timedelta(0):
+            self.document.fault(path, "expires: must be longer than nothing; leave it out for no limit of its own")
         return length
 
     def word(self, path: Path, value: Any, known: tuple[str, ...], *, required: bool = False) -> str | None:

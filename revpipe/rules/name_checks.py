@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from revpipe.rules.cel_text import Token
-from revpipe.rules.fields import FIELDS, ITEM_KEYS
+from revpipe.rules.fields import FIELDS, RECORD_KEYS
+from revpipe.rules.helpers import HELPERS
 
-FUNCTIONS: Final = ("size", "int", "double", "string", "timestamp", "duration")
+FUNCTIONS: Final = ("size", "int", "double", "string", "timestamp", "duration", *HELPERS)
 MACROS: Final = ("exists", "all", "exists_one", "filter", "map")
 METHODS: Final = (
     "contains",
@@ -27,7 +28,7 @@ _WORDS: Final = ("true", "false", "null", "in")
 
 def guess(word: str, known: Iterable[str]) -> str:
     """A "did you mean" for `word`, or the empty text if nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.67)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -89,7 +90,7 @@ def _member_faults(items: Sequence[Token], index: int, after: str, bound: set[st
         return []  # the head has been judged together with this field
     if after == "(":
         return [] if word in METHODS else [_unknown_function(word)]
-    if starts_path and owner.text in bound and word in ITEM_KEYS:
+    if starts_path and owner.text in bound and word in RECORD_KEYS:
         return []
     return [f"{owner.text}.{word}: {owner.text} has no such field"]
 

@@ -9,6 +9,7 @@ _TEXTS: Final = ("x", "12.5", "2026-01-15T09:00:00+00:00")
 _INTS: Final = (0, 7, 40)
 _FLOATS: Final = (0.5, 12.5, 60000.0)
 _TIMES: Final = ("2026-01-15T09:00:00+00:00", "2026-02-28T23:59:59+00:00", "2025-12-31T00:00:00+00:00")
+_RECORD: Final = {"rule": "some-rule", "type": "create_task", "event": "deal.amount_changed", "fired_at": _TIMES[0]}
 COUNT: Final = len(_TEXTS)
 
 
@@ -37,6 +38,6 @@ def _value(field: Field, number: int) -> Any:
         "bool": number % 2 == 0,
         "time": _TIMES[number],
         "texts": [text, "y", "z"],
-        "maps": [{"rule": "some-rule", "type": "create_task"}] * 2,
+        "maps": [{key: _RECORD.get(key, text) for key in field.keys}] * 2,
     }
     return by_type[field.type]

@@ -57,6 +57,8 @@ def bounded(value: Any, depth: int = 0) -> Any:
 
 def clean(text: str) -> str:
     """Text without control characters and half surrogates; line breaks and tabs stay."""
+    if text.isprintable():
+        return text
     return _UNSTORABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

@@ -6,7 +6,8 @@ use the filters below. So nothing a stranger writes can run, and no fact can mak
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from jinja2 import ChainableUndefined, nodes
@@ -66,7 +67,7 @@ def compile_params(value: Any) -> Renderer:
         return lambda _facts: value
     if template_faults(value):
         raise ValueError(template_faults(value)[0])
-    return _pure(value) if _is_pure(value) else _text(value)
+    return _renderer(value)
 
 
 def param_faults(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -87,6 +88,12 @@ def param_faults(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple
 
 def template_faults(text: str) -> list[str]:
     """One sentence for each fault of a template; an empty list if it can be used."""
+    return list(_faults(text))
+
+
+# A file's templates are looked at when it is checked and again when they are compiled.
+@lru_cache(maxsize=1024)
+def _faults(text: str) -> Sequence[str]:
     if len(text) > MAX_SOURCE:
         return [f"the text is longer than {MAX_SOURCE} characters"]
     if not _is_template(text):
@@ -147,10 +154,20 @@ def _node_faults(node: nodes.Node) -> Iterator[str]:
         yield from _node_faults(child)
 
 
+@lru_cache(maxsize=1024)
+def _renderer(text: str) -> Renderer:
+    return _pure(text) if _is_pure(text) else _text(text)
+
+
+@cache
+def _trials() -> Sequence[Mapping[str, Any]]:
+    return samples.absent(), *(samples.sample(number) for number in range(samples.COUNT))
+
+
 def _trial_faults(text: str) -> list[str]:
-    render = _pure(text) if _is_pure(text) else _text(text)
+    render = _renderer(text)
     try:
-        for facts in (samples.absent(), *(samples.sample(number) for number in range(samples.COUNT))):
+        for facts in _trials():
             render(facts)
     except (TemplateError, TypeError, ValueError) as error:
         return [f"can't be filled: {error}"]

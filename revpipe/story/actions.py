@@ -37,8 +37,9 @@ def said(approval: Mapping[str, Any] | None) -> str:
     if approval is None or approval["decided_at"] is None:
         return ""
     why = f": {clip(approval['reason'], 50)}" if approval.get("reason") else ""
-    way = f" ({approval['way']})" if approval.get("way") else ""
-    return f"by {approval['decided_by'] or 'policy'}{way}{why}"
+    who = approval["decided_by"] or "policy"
+    way = f" ({approval['way']})" if approval.get("way") not in (None, who) else ""
+    return f"by {who}{way}{why}"
 
 
 def _approval(approval: Mapping[str, Any] | None) -> Iterator[str]:

@@ -5,6 +5,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from revpipe.story import actions as story_actions
+from revpipe.story import approval_words, second_pass
+from revpipe.story import shadows as story_shadows
 from revpipe.story.words import (
     WIDTH,
     as_it_was,
@@ -24,6 +26,8 @@ from revpipe.story.words import (
 MARGIN: Final = " " * 14
 NOT_FIRED: Final = 6
 """How many rules that listened and did not fire are told of when nothing was due."""
+CARRIED: Final = 30
+"""How many of the signals that were coalesced into this one are named."""
 TOLD: Final = {
     *("parts", "actions", "rules_version", "fired", "by", "disposition", "delivery_id", "source", "event", "stage"),
     *(
@@ -40,20 +44,23 @@ TOLD: Final = {
         "error",
         "reason",
     ),
+    *("llm", "model", "reused", "into", "carries"),
     *("type", "adapter", "rule", "external_id", "after_s", "expires_h", "waits_for", "waited_s", "probe"),
+    *("way", "of", "to", "risk", "version", "fields", "agreed", "needed", "was", "is"),
 }
 """Details that have words of their own; a detail of any other name is shown as it is."""
 
 
-def lines(story: Mapping[str, Any]) -> list[str]:
-    """The story, top down in time; no line is longer than WIDTH."""
-    return [line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in _tree(story)]
+def lines(story: Mapping[str, Any], *, all_rules: bool = False) -> list[str]:
+    """The story, top down in time; no line is longer than WIDTH. `all_rules` tells of every rule that was asked."""
+    tree = _tree(story, all_rules=all_rules)
+    return [line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in tree]
 
 
-def _tree(story: Mapping[str, Any]) -> Iterator[str]:
+def _tree(story: Mapping[str, Any], *, all_rules: bool) -> Iterator[str]:
     yield from _header(story)
     start = story["signal"]["received_at"]
-    for what, rows in groupby(story["trail"], key=_folded):
+    for what, rows in groupby(approval_words.joined(story["trail"]), key=_folded):
         row, *others = rows
         row = {**row, "all": [row, *others]}
         offset = "+" + span(max(0.0, (row["at"] - start).total_seconds()))
@@ -61,7 +68,8 @@ def _tree(story: Mapping[str, Any]) -> Iterator[str]:
         if what[0] == "enriched":
             yield MARGIN + _parts(story, row)
         if what[0] == "decided":
-            yield from _decision(story, row)
+            yield from _decision(story, row, all_rules=all_rules)
+            yield from story_shadows.lines(story, MARGIN)
     if story["actions"]:
         yield "  actions"
     for line in story_actions.lines(story):
@@ -85,8 +93,21 @@ def _header(story: Mapping[str, Any]) -> Iterator[str]:
     yield f"  from   {origin(signal)} in delivery {signal['delivery_id']} · priority {signal['priority']}"
     yield f"  what   {change(signal)}"
     yield f"  when   {' · '.join(times)}; offsets count from receipt"
+    yield from _company(story)
     if known(story):
         yield f"  known  {known(story)}"
+
+
+def _company(story: Mapping[str, Any]) -> Iterator[str]:
+    """Who carries this signal and how that one ended, or whom it carries."""
+    for one in story.get("survivor", ()):
+        ended = str(one["disposition"] or "under way").replace("_", " ")
+        yield f"  with   signal {one['signal_id']}, which was decided for both: {ended}"
+    carried = [str(one["signal_id"]) for one in story.get("carried", ())]
+    for at in range(0, min(len(carried), CARRIED), 3):
+        yield f"  {'' if at else 'carries':<7}{', '.join(carried[at : at + 3])}"
+    if len(carried) > CARRIED:
+        yield f"         and {len(carried) - CARRIED} more; --json names them all"
 
 
 def _after(signal: Mapping[str, Any], name: str) -> str:
@@ -141,15 +162,19 @@ def _own(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
     urgency = detail.get("urgency")
     if urgency:
         yield "urgency " + (" → ".join(urgency) if isinstance(urgency, list) else str(urgency))
-    if what in ("approved", "rejected", "expired"):
+    if what == "expired" and detail.get("by") == "rule":
+        yield f"its rule wanted it no longer, {span(detail.get('after_s', 0))} after it was planned"
+    elif what in ("approved", "rejected", "expired"):
         words = {one["action_id"]: one for one in story["approvals"]}
         yield story_actions.said(words.get(row["action_id"])) or f"by {detail.get('by', 'nobody known')}"
-    elif what == "approval_requested" and detail.get("expires_h") is not None:
-        yield f"a person has {span(detail['expires_h'] * 3600)} to decide"
+    elif what in approval_words.WHAT:
+        yield from approval_words.facts(what, detail)
     elif what == "suppressed" and detail.get("by"):
         yield f"action {detail['by']} wins"
     elif what == "decided" and (plan := as_it_was(story, "plan", row["at"])):
         yield f"by {plan['decided_by']}, version {plan['rules_version']}"
+    elif what == "coalesced":
+        yield f"signal {detail.get('into')} carries it"
     elif what == "settled":
         yield str(detail.get("disposition")).replace("_", " ")
     elif what == "duplicate":
@@ -172,7 +197,7 @@ def _parts(story: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     return "; ".join(f"{', '.join(names)} {where}" for where, names in groups.items())
 
 
-def _decision(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]:
+def _decision(story: Mapping[str, Any], row: Mapping[str, Any], *, all_rules: bool) -> Iterator[str]:
     plan = as_it_was(story, "plan", row["at"])
     if plan is None:
         return
@@ -188,18 +213,22 @@ def _decision(story: Mapping[str, Any], row: Mapping[str, Any]) -> Iterator[str]
         yield f"{MARGIN}rule {rule['rule']}" + (f" ({left_out})" if left_out else "")
         yield from (f"{MARGIN}  {term}" for term in terms if term not in shown)
         shown.update(terms)
-    if not story["actions"]:
-        yield from _near([one for one in told if one.get("listened") and not one.get("fired")])
+    if plan["why"].get("llm"):
+        yield from (MARGIN + line for line in second_pass.lines(plan["why"]["llm"]))
+    near = [one for one in told if one.get("listened") and not one.get("fired")]
+    if all_rules or not story["actions"]:
+        yield from _near(near, len(near) if all_rules else NOT_FIRED)
 
 
-def _near(rules: list[Mapping[str, Any]]) -> Iterator[str]:
+def _near(rules: list[Mapping[str, Any]], most: int) -> Iterator[str]:
     """Rules that listened and did not fire, each with the term that kept it from firing."""
-    for rule in rules[:NOT_FIRED]:
+    for rule in rules[:most]:
         terms: Iterable[Mapping[str, Any]] = rule.get("terms", [])
-        failed = next((_term(term) for term in terms if not term.get("held")), "")
-        yield f"{MARGIN}not {rule['rule']}" + (f": {failed}" if failed else "")
-    if len(rules) > NOT_FIRED:
-        yield f"{MARGIN}and {len(rules) - NOT_FIRED} more that did not fire; --json has all"
+        kept = next((term for term in terms if not term.get("held")), None)
+        unsure = " (not known)" if kept and kept.get("held") is None else ""
+        yield f"{MARGIN}not {rule['rule']}{unsure}" + (f": {_term(kept)}" if kept else "")
+    if len(rules) > most:
+        yield f"{MARGIN}and {len(rules) - most} more that did not fire; --rules tells of all"
 
 
 def _term(term: Mapping[str, Any]) -> str:

@@ -73,6 +73,8 @@ def ending(story: Mapping[str, Any]) -> str:
     if not signal["disposition"]:
         return _waits_for(story)
     reason = str(signal["reason"] or "")
+    if signal["disposition"] == "coalesced":
+        return f"coalesced into signal {signal.get('coalesced_into')}"
     named, _, rule = reason.partition(":")
     words = f"rule {rule}" if named == "rule" and rule else reason.replace("_", " ")
     return str(signal["disposition"]).replace("_", " ") + (f" ({words})" if words else "")

@@ -4,12 +4,14 @@ from flask import Blueprint, Response
 
 from revpipe import queries
 from revpipe.db import transaction
+from revpipe.web.access import public
 from revpipe.web.current import services
 
 blueprint = Blueprint("front", __name__)
 
 
 @blueprint.get("/")
+@public("counts only")
 def front() -> Response:
     """Counts of open signals as plain text; no customer data, so it needs no sign-in."""
     with transaction(services().engine) as tx:

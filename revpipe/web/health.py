@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from revpipe import keeper, leases, migrate
 from revpipe.db import transaction
 from revpipe.errors import Transient
+from revpipe.web.access import public
 from revpipe.web.current import services
 
 blueprint = Blueprint("health", __name__)
@@ -14,12 +15,14 @@ KEEPER_SECONDS = 30
 
 
 @blueprint.get("/healthz")
+@public("a platform looks whether the process lives")
 def healthz() -> Response:
     """200 as long as the process answers at all."""
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
+@public("a platform looks whether webhooks can come; states and one number")
 def readyz() -> tuple[Response, int]:
     """200 if webhooks can be accepted, which needs the database only; what else ails is told beside it."""
     state: dict[str, object] = {"database": "ok", "broker": "ok", "keeper": "ok"}

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import Final
 
 import structlog
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Blueprint, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from revpipe import counters, imports
 from revpipe.errors import Unauthorised
 from revpipe.ports import FileSource, InboundRequest
+from revpipe.web.access import public
 from revpipe.web.current import services
 from revpipe.web.errors import problem
 
@@ -23,6 +24,7 @@ OPTIONS: Final = ("week", "file")
 
 
 @blueprint.post("/<source>")
+@public("whoever sends a file shows a token of IMPORT_TOKENS")
 def receive(source: str) -> tuple[Response, int] | Response:
     """Take a file in and answer 202 with what became of its rows, once they all are in the ledger.
 
@@ -36,7 +38,7 @@ def receive(source: str) -> tuple[Response, int] | Response:
     _verify(found)
     if request.mimetype in ("multipart/form-data", "application/x-www-form-urlencoded"):
         abort(415, "Send the file itself as the body (curl --data-binary @FILE -H 'Content-Type: text/csv'), no form.")
-    request.max_content_length = MOST_BYTES
+    most = request.max_content_length = current_app.config["MOST_FILE_BYTES"]
     options = {name: request.args[name][:200] for name in OPTIONS if name in request.args}
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
@@ -46,7 +48,7 @@ def receive(source: str) -> tuple[Response, int] | Response:
         status = 413 if error.reason == "file_too_large" else 400
         return problem(status, error.reason, f"{error.advice} (import {error.done.import_id})")
     except RequestEntityTooLarge:
-        return problem(413, "file_too_large", f"A file may have {MOST_BYTES:,} bytes; pack it, or send it in parts.")
+        return problem(413, "file_too_large", f"A file may have {most:,} bytes; pack it, or send it in parts.")
     log.info("imported", source=source, **done.as_dict())
     return jsonify(done.as_dict()), 202
 

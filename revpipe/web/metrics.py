@@ -17,6 +17,7 @@ from revpipe.errors import Transient
 from revpipe.models.signal import DISPOSITIONS
 from revpipe.ports import CircuitState
 from revpipe.queue_states import QueueState
+from revpipe.web.access import public
 from revpipe.web.current import services
 
 blueprint = Blueprint("metrics", __name__)
@@ -25,6 +26,7 @@ TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @blueprint.get("/metrics")
+@public("numbers only, for Prometheus")
 def metrics() -> Response:
     """A few rows and index steps as Prometheus text, whatever the ledger's size; 503 while the database is away.
 
@@ -83,7 +85,7 @@ class Shown(Collector):
     def _waiting(self) -> Iterator[Metric]:
         labels = ["queue", "priority"]
         ages = GaugeMetricFamily(
-            "revpipe_queue_oldest_seconds", "How long the oldest row that is due has waited for room.", labels=labels
+            "revpipe_queue_oldest_seconds", "How long the oldest unclaimed row has been due.", labels=labels
         )
         counts = GaugeMetricFamily(
             "revpipe_queue_waiting", f"Rows that are due now, counted up to {queue_states.MOST}.", labels=labels

@@ -3,12 +3,14 @@
 from flask import Blueprint, Response, abort, jsonify, request
 
 from revpipe.ports import InboundRequest
+from revpipe.web.access import public
 from revpipe.web.current import intake, services
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 
 @blueprint.post("/<source>")
+@public("each source is authenticated by its vendor's scheme")
 def receive(source: str) -> tuple[Response, int]:
     """Take a webhook in and answer 202 with what became of it.
 
@@ -21,7 +23,7 @@ def receive(source: str) -> tuple[Response, int]:
         method=request.method,
         target=_target(),
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=_body(),
+        body=raw_body(),
         received_at=services().clock.now(),
     )
     receipt = intake().receive(found, inbound)
@@ -34,8 +36,8 @@ def receive(source: str) -> tuple[Response, int]:
     return answer, 202
 
 
-def _body() -> bytes:
-    """The raw body. A chunked one is cut off at the limit without a word, so what follows is looked for here."""
+def raw_body() -> bytes:
+    """The raw body. One that is chunked is cut off at the limit without a word, so what follows is looked for here."""
     body = request.get_data(cache=False)
     limit = request.max_content_length
     cut_off = request.content_length is None and limit is not None and len(body) >= limit

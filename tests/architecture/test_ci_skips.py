@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from project_files import ROOT
+
+pytest_plugins = ["pytester"]
 
 TESTS = """
 import pytest
@@ -32,17 +31,16 @@ EXPECTED = "@pytest.mark.xfail\ndef test_known():\n    raise ValueError\n"
         ("", SKIPPED, False),
     ],
 )
-def test_a_skip_fails_the_run_on_ci(ci: str, extra: str, fails: bool, tmp_path: Path) -> None:
-    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
-    (tmp_path / "test_some.py").write_text(TESTS.format(skipped=extra))
-    (tmp_path / "test_other.py").write_text("def test_other():\n    assert True\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "."],
-        cwd=tmp_path,
-        env={**os.environ, "CI": ci},
-        capture_output=True,
-        text=True,
-        check=False,
+def test_a_skip_fails_the_run_on_ci(
+    ci: str, extra: str, fails: bool, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    # In this process, and without the plugins that packages bring along: to read all that anew takes seconds.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    shutil.copy(ROOT / "tests/conftest.py", pytester.path)
+    pytester.makepyfile(test_some=TESTS.format(skipped=extra), test_other="def test_other():\n    assert True\n")
+    done = pytester.runpytest_inprocess(
+        "-q", "-p", "no:cacheprovider", "-p", "xdist", "-c", os.devnull, "--rootdir", ".", "."
     )
-    assert done.returncode == (1 if fails else 0), done.stdout
-    assert ("CI=true allows no skips" in done.stdout) is fails
+    assert done.ret == (1 if fails else 0), done.stdout.str()
+    assert ("CI=true allows no skips" in done.stdout.str()) is fails

@@ -1,14 +1,17 @@
 """The smallest formation within what small plans allow: 18 connections to the database, 18 to Redis."""
 
+import ast
 from dataclasses import dataclass
 
 import click
 import pytest
-from project_files import ROOT
+from project_files import ROOT, sources
 from sqlalchemy import QueuePool
 
+from config.queues import select, threads_of
 from config.settings import Settings
 from revpipe import bootstrap, wsgi
+from revpipe.capacity.connections import EACH_WEB_PROCESS, HELD, WORKER_THREADS, Held
 from revpipe.circuits import RedisCircuits
 from revpipe.cli import cli
 from revpipe.services import Services
@@ -69,7 +72,7 @@ def web() -> Use:
 
 def worker() -> Use:
     """The one worker that works all queues; two more connections than threads, for the renewal of leases."""
-    threads = default("worker", "concurrency")
+    threads = threads_of(select(("all",)))
     made = bootstrap.for_worker(SETTINGS, ("enrich.low", "execute.slack.low"), connections=threads + 2)
     return use_of(made, gate=bootstrap.GATE_CONNECTIONS, listening=LISTENING)
 
@@ -93,6 +96,18 @@ def test_the_smallest_formation_fits_the_plan(of: str) -> None:
     assert sum(held.values()) <= PLAN, held
 
 
+@pytest.mark.parametrize("kind", FORMATION)
+def test_the_calculator_counts_what_the_pools_allow(kind: str) -> None:
+    held, use = HELD[kind], FORMATION[kind]()
+    assert (held.database, held.redis) == (use.database, use.redis)
+
+
+def test_the_calculator_knows_the_defaults_of_the_commands() -> None:
+    processes = default("web", "processes")
+    assert HELD["web"] == Held(processes * EACH_WEB_PROCESS.database, processes * EACH_WEB_PROCESS.redis)
+    assert threads_of(select(("all",))) == WORKER_THREADS
+
+
 def test_the_worker_process_asks_for_the_pool_that_is_counted_here() -> None:
     assert "connections=concurrency + 2" in (ROOT / "tasks/worker.py").read_text(encoding="utf-8")
 
@@ -104,6 +119,19 @@ def test_web_and_keeper_ask_for_circuits_over_the_connection_that_asks_the_broke
         assert isinstance(dispatcher.broker, RedisBroker)
         assert isinstance(circuits, RedisCircuits)
         assert circuits.client is dispatcher.broker.client
+
+
+def test_whoever_connects_as_the_settings_say_heeds_a_pooler() -> None:
+    calls = [
+        (path, ast.unparse(node))
+        for path, text in sources("revpipe", "tasks")
+        if "make_engine" in text
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "make_engine"
+    ]
+    by_setting = [(path, call) for path, call in calls if "settings.database_url" in call]
+    assert len(by_setting) >= 3
+    assert [path for path, call in by_setting if "prepared=settings.database_prepared" not in call] == []
 
 
 def test_a_pool_that_is_used_up_makes_callers_wait_instead_of_opening_more() -> None:

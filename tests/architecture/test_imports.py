@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from project_files import PRODUCT, ROOT, imported, modules
+from project_files import PRODUCT, ROOT, imported, modules, sources
 
-SANDBOX_MAY = {"flask", "werkzeug", "cryptography"}
+SANDBOX_MAY = {"flask", "werkzeug", "cryptography", "aiosmtpd"}
 """Flask, what it is made of, and the RSA that Gong's signatures need."""
 
 
@@ -45,6 +45,7 @@ def test_only_settings_reads_the_environment() -> None:
         "revpipe/commands/processes.py",  # Tells the module that it runs in its own process where the servers are.
         "revpipe/local/demo_story.py",  # Keys for the player.
         "revpipe/local/formation.py",  # Addresses for the children.
+        "revpipe/local/fork_server.py",  # Becomes the environment that a process was asked for with.
         "revpipe/lifeline.py",  # A pipe's number, inherited from the parent.
         "revpipe/drill/fleet.py",  # Hands on to the children of a rehearsal what is no setting.
         "adapters/sandbox/play.py",  # May import nothing of ours.
@@ -52,10 +53,11 @@ def test_only_settings_reads_the_environment() -> None:
     }
     readers = {
         path
-        for path, tree in modules(*PRODUCT)
+        for path, text in sources(*PRODUCT)
+        if "os.environ" in text or "os.getenv" in text
         if any(
             ast.unparse(node) in ("os.environ", "os.getenv")
-            for node in ast.walk(tree)
+            for node in ast.walk(ast.parse(text))
             if isinstance(node, ast.Attribute)
         )
     }

@@ -7,7 +7,7 @@ import click
 import pytest
 from project_files import ROOT
 
-from config.queues import PRIORITIES, QUARANTINE, QUEUES, URGENT, select
+from config.queues import LLM, PRIORITIES, QUARANTINE, QUEUES, URGENT, select
 from revpipe.cli import cli
 from revpipe.local import formation
 
@@ -70,13 +70,18 @@ def test_urgent_work_has_slots_that_take_nothing_else(process: str) -> None:
     assert set(queues_of(WORKERS[f"{process}_urgent"])) == urgent
 
 
-def test_up_works_every_queue_and_keeps_urgent_slots_too() -> None:
-    workers = [arguments[2:] for name, arguments in formation._commands(1, None) if name.startswith("worker")]
+@pytest.mark.parametrize("llm", [False, True])
+def test_up_works_every_queue_and_keeps_urgent_slots_too(*, llm: bool) -> None:
+    commands = formation._commands(1, None, llm=llm)
+    workers = [arguments[2:] for name, arguments in commands if name.startswith("worker")]
     worker = cli.get_command(click.Context(cli), "worker")
     assert worker is not None
     chosen = [set(select(worker.make_context("worker", list(one)).params["queues"])) for one in workers]
     assert set().union(*chosen) == set(QUEUES)
-    assert any({QUEUES[queue].priority for queue in one} == set(URGENT) for one in chosen)
+    urgent = [one for one in chosen if {QUEUES[queue].priority for queue in one} == set(URGENT)]
+    assert len(urgent) == 1
+    # A slow model must not stand in the slots of what is urgent.
+    assert not any(QUEUES[queue].process == LLM for queue in urgent[0])
     assert {queue.priority for queue in QUEUES.values()} == {*PRIORITIES, QUARANTINE}
 
 

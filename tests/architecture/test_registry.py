@@ -8,9 +8,11 @@ import yaml
 from project_files import ROOT
 
 from adapters import registry
-from config.queues import NEEDS, OUTBOUND, QUEUES
+from config.queues import NEEDS, OUTBOUND, QUEUES, WAYS, notices
 from config.settings import Settings
 from revpipe.bootstrap import _make, _NoCalls, load_policy, load_rules
+from revpipe.language_model import LanguageModel
+from revpipe.messenger import Messenger, Presses
 from revpipe.ports import ActionAdapter, Provider, Source
 
 SETTINGS = Settings(
@@ -20,11 +22,15 @@ SETTINGS = Settings(
     public_url="https://revpipe.example",
     slack_bot_token="xoxb-1",
     slack_default_channel="C1",
+    anthropic_api_key="k",
+    openai_api_key="k",
 )
 LINES = [
     *((Source, path, (SETTINGS,), name) for name, path in registry.SOURCES.items()),
     *((Provider, path, (SETTINGS, _NoCalls()), name) for name, path in registry.PROVIDERS.items()),
     *((ActionAdapter, path, (SETTINGS, _NoCalls()), name) for name, path in registry.ACTIONS.items()),
+    *((LanguageModel, path, (SETTINGS, _NoCalls(), "m", 1.0), name) for name, path in registry.MODELS.items()),
+    *((Messenger, path, (SETTINGS, _NoCalls()), name) for name, path in registry.MESSENGERS.items()),
 ]
 
 
@@ -58,3 +64,16 @@ def test_every_outside_system_has_queues_and_needs_that_exist() -> None:
     for prefix, names in NEEDS.items():
         assert any(queue.startswith(prefix + ".") for queue in QUEUES)
         assert set(names) <= set(Settings.__dataclass_fields__)
+
+
+def test_every_way_to_people_has_a_messenger_and_queues() -> None:
+    assert set(WAYS) == set(registry.MESSENGERS)
+    assert all(notices(way, "high") in QUEUES for way in WAYS)
+
+
+def test_what_reads_presses_does_what_the_core_asks_for() -> None:
+    made = _make(registry.PRESSES, SETTINGS, _NoCalls())
+    for method, wanted in inspect.getmembers(Presses, inspect.isfunction):
+        if not method.startswith("_"):
+            asked = list(inspect.signature(wanted).parameters)[1:]
+            assert list(inspect.signature(getattr(made, method)).parameters) == asked

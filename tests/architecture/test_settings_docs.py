@@ -23,7 +23,7 @@ def test_the_button_asks_for_the_settings_as_they_are() -> None:
     assert manifest["env"] == settings_docs.app_env(), HOW
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/operations.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/scale.md"])
 def test_commands_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"(?:^|[`/ ])revpipe ([a-z]+)(?: ([a-z]+))?", "\n".join(_code(text)), re.MULTILINE))

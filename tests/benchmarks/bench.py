@@ -7,14 +7,16 @@ sending process for all. Ratios within a run count; absolute figures say more ab
 
 import argparse
 import itertools
+import json
 import os
 import platform
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -24,6 +26,7 @@ import psutil
 from rich.console import Console
 
 from tests.benchmarks import footprint, ground, grown, latency, load, page, product, report, rounds, vendor, workloads
+from tests.benchmarks.many_rules import measure as many_rules
 from tests.benchmarks.peers import bare_chain, celery_pipeline, dbos_pipeline
 from tests.benchmarks.plan import FULL, QUICK, Plan
 from tests.benchmarks.processes import BenchError
@@ -45,7 +48,7 @@ class Bench:
     dbos: System
     bare: bare_chain.BareChain
     say: Callable[[str], None]
-    found: Json = field(default_factory=dict)
+    found: Json
 
     def measure(self) -> None:
         """Everything that needs all systems, the product's own figures last."""
@@ -62,6 +65,8 @@ class Bench:
         self.say("calls to the CRM")
         self.found["reads"] = [footprint.reads(self.arena, self.product, n, plan.read_rounds) for n in (1000, 250)]
         self._crowded()
+        self.say("rules, as many as there may be")
+        self.found["rules"] = many_rules()
         if plan.worn_signals:
             self.say(f"memory after {plan.worn_signals} signals")
             after = footprint.worn(self.arena, self.product, plan.worn_signals)
@@ -108,8 +113,8 @@ class Bench:
         )
 
 
-def run(plan: Plan, say: Callable[[str], None], *, growing: bool) -> Json:
-    """Measure all of a plan. Raises BenchError for whatever keeps it from being measured."""
+def run(plan: Plan, say: Callable[[str], None], found: Json, *, growing: bool) -> None:
+    """Measure all of a plan into `found`. Raises BenchError for whatever keeps it from being measured."""
     began, at = time.monotonic(), datetime.now(UTC)
     with ExitStack() as stack:
         base, arena = _stage(stack)
@@ -119,15 +124,14 @@ def run(plan: Plan, say: Callable[[str], None], *, growing: bool) -> Json:
         dbos = stack.enter_context(dbos_pipeline.running(base, arena.vendor))
         bare = stack.enter_context(bare_chain.running(base))
         arena.watched = [one.processes for one in (ours, celery, dbos, bare)]
-        bench = Bench(plan, arena, ours, celery, dbos, bare, say)
-        bench.measure()
+        Bench(plan, arena, ours, celery, dbos, bare, say, found).measure()
     if growing and plan.growth_rounds:
         with ExitStack() as stack:
             base, arena = _stage(stack)
             ours = stack.enter_context(product.running(base, arena.vendor))
             say(f"a ledger of {grown.FEW} signals, and one of {grown.MANY}")
-            bench.found["growth"] = grown.compare(arena, ours, base, plan.growth_rounds, plan.seconds)
-    return {"about": _about(plan, at, time.monotonic() - began), **bench.found}
+            found["growth"] = grown.compare(arena, ours, base, plan.growth_rounds, plan.seconds)
+    found["about"] = _about(plan, at, time.monotonic() - began)
 
 
 def _stage(stack: ExitStack) -> tuple[ground.Ground, Arena]:
@@ -158,23 +162,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder for JSON and page; docs/benchmarks for a full run")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else FULL
-    console = Console()
+    console, found = Console(), Json()
+    out = options.out or (None if options.quick else DOCS)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGALRM, _too_long)
     signal.alarm(plan.limit)
     try:
-        found = run(plan, _narrator(console), growing=not options.no_growth)
+        run(plan, _narrator(console), found, growing=not options.no_growth)
     except BenchError as error:
         console.print(f"[red]not measured:[/] {error}", highlight=False)
+        _keep(found, console)
         return 1
     finally:
         signal.alarm(0)
     report.show(console, found)
-    out = options.out or (None if options.quick else DOCS)
     if out:
         page.write(out, found)
         console.print(f"written to {out}")
     return 0
+
+
+def _keep(found: Json, console: Console) -> None:
+    """What was measured until it broke off is a quarter of an hour's work: it goes to a file of its own."""
+    if found:
+        with tempfile.NamedTemporaryFile("w", prefix="bench-", suffix=".json", delete=False) as file:
+            json.dump(found, file, default=str)
+        console.print(f"what was measured until then: {file.name}", highlight=False)
 
 
 def _narrator(console: Console) -> Callable[[str], None]:

@@ -24,10 +24,13 @@ _NOWHERE: Final = orjson.dumps({"status": "error", "category": "OBJECT_NOT_FOUND
 
 @dataclass(slots=True)
 class Crm:
-    """What was asked and done. `arrived` holds, for each deal, when the effects on it came (seconds since 1970)."""
+    """What was asked and done. `reads` and `writes` are calls; `arrived` holds, for each deal, when the effects on it
+    came (seconds since 1970).
+    """
 
     reads: int = 0
     last_read: float = 0.0
+    writes: int = 0
     arrived: dict[int, list[float]] = field(default_factory=dict)
     effects: int = 0
     last_effect: float = 0.0
@@ -44,6 +47,7 @@ class Crm:
             if parts[-1] == "chat.postMessage":
                 return self._post(orjson.loads(body))
             if parts[:3] == ["crm", "v3", "objects"] and parts[3] == "tasks" and parts[-1] != "read":
+                self.writes += 1
                 return self._create(orjson.loads(body), many=len(parts) == 6)
         self.reads += 1
         self.last_read = time.time()

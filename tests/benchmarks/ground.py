@@ -45,6 +45,12 @@ class Ground:
         """The same, as redis-py names it."""
         return self.lease.redis_url.replace("db=0", f"db={number}")
 
+    def wal_bytes(self) -> int:
+        """How much PostgreSQL has written to its write-ahead log since it was made."""
+        with psycopg.connect(self.postgres) as connection:
+            found = connection.execute("SELECT pg_current_wal_lsn() - '0/0'").fetchone()
+        return int(found[0]) if found else 0
+
     def cpu_seconds(self) -> dict[str, float]:
         """Processor time that the two servers have used so far."""
         postmaster = (self.folder / "data" / "postgres" / "postmaster.pid").read_text().split()[0]

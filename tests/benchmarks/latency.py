@@ -27,13 +27,17 @@ Json = dict[str, Any]
 
 
 def idle(arena: Arena, one: System, samples: int) -> Json:
-    """One request at a time, each long after the last was done: from its first byte to the effect's arrival."""
+    """One request at a time, each long after the last was done: from its first byte to the effect's arrival.
+
+    `reads` and `writes` are calls to the CRM for one signal that travels alone.
+    """
     traffic = arena.traffic(samples)
     arena.vendor.reset()
     sent = arena.load.send(traffic, one.webhooks, rate=IDLE_PER_S)
     arena.await_end(one, traffic, sent)
     arena.check_effects(traffic)
-    return _spread(_delays(arena, sent))
+    calls = arena.vendor.stats()
+    return {**_spread(_delays(arena, sent)), **{name: calls[name] / samples for name in ("reads", "writes")}}
 
 
 def answers(arena: Arena, one: System, rate: float, seconds: float) -> Json:

@@ -9,11 +9,18 @@ import itertools
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict
+from typing import Final
 
 import orjson
 
 from tests.benchmarks import ground, load, product, rounds, vendor, workloads
 from tests.benchmarks.processes import BenchError
+
+_LEFT: Final = (
+    "SELECT count(*), state, stage, queue, sent_at IS NOT NULL, lease_until, attempts, reason, min(due_at), now()"
+    " FROM signals WHERE state <> 'done' GROUP BY 2, 3, 4, 5, 6, 7, 8"
+)
+"""What is left where a round does not come to its end."""
 
 
 def main() -> int:
@@ -40,7 +47,11 @@ def main() -> int:
             _say({"folder": str(base.folder), "database": base.postgres, "pids": pids})
             size = options.signals or rounds.size(arena, ours, options.seconds, wanted, url)
             for _ in range(options.rounds):
-                _say(asdict(arena.run(ours, arena.traffic(size, **wanted), url)))
+                try:
+                    _say(asdict(arena.run(ours, arena.traffic(size, **wanted), url)))
+                except BenchError:
+                    _say({"open": [str(one) for one in ours.rows(_LEFT)]})
+                    raise
             _say({"put_off": ours.held_up(), "memory_mb": ours.processes.memory()})
             if options.hold:
                 sys.stdin.readline()

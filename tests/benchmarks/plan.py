@@ -28,15 +28,8 @@ class Plan:
 FULL: Final = Plan(
     name="full",
     rounds=7,
-    seconds=2.5,
-    contests=(
-        ("single", "act"),
-        ("single", "mixed"),
-        ("batch", "act"),
-        ("batch", "mixed"),
-        ("file", "act"),
-        ("file", "mixed"),
-    ),
+    seconds=4.0,
+    contests=(("single", "act"), ("single", "mixed"), ("batch", "mixed"), ("file", "mixed")),
     bare_chains=400,
     idle_samples=200,
     bulk=50_000,

@@ -28,7 +28,7 @@ class Target:
 def targets(found: Json) -> list[Target]:
     """All rows, in the order of the project's list; what the run left out says so."""
     rows: list[Target] = []
-    for made in (_receiving, _working, _reading, _waiting, _lasting):
+    for made in (_receiving, _working, _reading, _waiting, _deciding, _lasting):
         rows += made(found)
     return rows
 
@@ -98,6 +98,14 @@ def _waiting(found: Json) -> Iterator[Target]:
     yield Target(what, wanted, measured, low["moved_under_flood"] > 0 and low["last_s"] <= (bound or low["last_s"]))
 
 
+def _deciding(found: Json) -> Iterator[Target]:
+    if told := found.get("rules"):
+        slowest = told["slowest"]
+        note = f"of {told['signals']:,}, p99 {_ms(told['p99_ms'])}, {slowest['event']} {_ms(slowest['p50_ms'])}"
+        what = f"{told['rules']} rules, one signal, p50"
+        yield _below(what, 5, told["p50_ms"], note, "python -m tests.benchmarks.many_rules")
+
+
 def _lasting(found: Json) -> Iterator[Target]:
     if memory := found.get("memory_mb"):
         grown = {name: after / before - 1 for name, (before, after) in memory.items()}
@@ -121,8 +129,8 @@ def _ratio(what: str, least: float, ratio: Spread | None) -> Target:
     return Target(what, f"≥ {least:g} ×", f"{middle:.2f} × ({low:.2f} to {high:.2f})", middle >= least)
 
 
-def _below(what: str, most: float, value: float, note: str) -> Target:
-    return Target(what, f"< {_ms(most)}", f"{_ms(value)} ({note})", value < most)
+def _below(what: str, most: float, value: float, note: str, command: str = "make bench") -> Target:
+    return Target(what, f"< {_ms(most)}", f"{_ms(value)} ({note})", value < most, command)
 
 
 def _ms(value: float) -> str:

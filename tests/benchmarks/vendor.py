@@ -39,7 +39,7 @@ class Vendor:
         }
 
     def stats(self) -> dict[str, Any]:
-        """Counts: reads, last_read, effects, last_effect, deals, posts, cpu_s. Times are seconds since 1970."""
+        """Counts: reads, last_read, effects, last_effect, deals, posts, writes, cpu_s. Times are seconds since 1970."""
         found: dict[str, Any] = self._ask("/bench/stats")
         return found
 

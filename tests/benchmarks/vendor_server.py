@@ -43,7 +43,8 @@ class Vendors:
     def _stats(self) -> bytes:
         crm = self.crm
         facts = {"reads": crm.reads, "last_read": crm.last_read, "effects": crm.effects, "last_effect": crm.last_effect}
-        return orjson.dumps(facts | {"deals": len(crm.arrived), "posts": crm.posts, "cpu_s": time.process_time()})
+        facts |= {"deals": len(crm.arrived), "posts": crm.posts, "writes": crm.writes}
+        return orjson.dumps(facts | {"cpu_s": time.process_time()})
 
 
 class Connection(asyncio.Protocol):

@@ -53,6 +53,7 @@ def world():
     main = deal(
         DEAL, ties, dealstage="presentationscheduled", amount="48000", deal_currency_code="EUR",
         closedate="2026-12-18T00:00:00Z", hubspot_owner_id="71234567", hs_next_step="Send the form",
+        dealtype="newbusiness", hs_manual_forecast_category="COMMIT",
     ) | {"history": history, "createdAt": "2026-11-01T09:00:00Z"}  # fmt: skip
     person = {"firstname": "Lee", "lastname": "Park", "email": "lee@acme.example", "associatedcompanyid": COMPANY}
     return [
@@ -112,6 +113,7 @@ def test_a_deal_signal_gets_its_deal(provider):
     assert (value["amount"], value["currency"], value["probability"]) == (48000.0, "EUR", 0.6)
     assert (value["is_closed"], value["is_won"]) == (False, False)
     assert (value["owner_email"], value["owner_name"]) == ("dana@revpipe.example", "Dana Reyes")
+    assert (value["type"], value["forecast_category"], value["lost_reason"]) == ("newbusiness", "COMMIT", None)
     assert (value["account_id"], sorted(value["contact_ids"])) == (COMPANY, [CONTACT, CHAMPION])
     assert value["close_date"] == "2026-12-18T00:00:00Z"
     assert [row["value"] for row in value["close_date_history"]] == ["2026-12-18T00:00:00Z", "2026-12-01T00:00:00Z"]

@@ -1,16 +1,12 @@
-"""Processes that are to kill themselves at a crash point: real ones, forked from a server that has all imported."""
+"""What processes do that are to kill themselves at a crash point; tests/e2e/preloaded.py forks them."""
 
-import multiprocessing
-import os
 import signal
-import sys
-from collections.abc import Mapping, Sequence
-from multiprocessing.context import ForkServerContext
-from multiprocessing.process import BaseProcess
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import celery.bin.worker
-import celery.worker.worker  # noqa: F401
 from werkzeug.serving import make_server
 
 from config.settings import load
@@ -18,53 +14,47 @@ from revpipe import keeper as keeping
 from revpipe import observability
 from revpipe.bootstrap import for_keeper, for_web
 from revpipe.web.app import create_app
-from tasks import worker as working
+from tests.e2e.preloaded import Forked
 
 SECONDS = 40
 
 
-def context() -> ForkServerContext:
-    """Forks children from a process without threads that has imported this module."""
-    made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["tests.e2e.armed"])
-    return made
+def worker(queues: Sequence[str] = ("all",), deaf_after: float = 60.0) -> None:
+    """A worker with one thread."""
+    from tasks import worker as working  # here, for tests/e2e/preload.py reads this file
+
+    working.main(queues, 1, deaf_after=deaf_after)
 
 
-def worker(environment: Mapping[str, str], log: Path) -> None:
-    """A worker of all queues with one thread."""
-    _prepare(environment, log)
-    working.main(["all"], 1)
-
-
-def keeper(environment: Mapping[str, str], log: Path) -> None:
+def keeper() -> None:
     """A keeper."""
-    _prepare(environment, log)
     settings = load()
     observability.configure(settings, "keeper")
     keeping.Keeper(for_keeper(settings)).run(lambda: False)
 
 
-def web(environment: Mapping[str, str], log: Path, port: int) -> None:
+def web(port: int) -> None:
     """A web process on a port."""
-    _prepare(environment, log)
     settings = load()
     observability.configure(settings, "web")
     make_server("127.0.0.1", port, create_app(for_web(settings)), threaded=True).serve_forever()
 
 
-def killed_themselves(children: Sequence[BaseProcess], log: Path) -> None:
+class Armed(Forked):
+    """A process armed for a crash point."""
+
+    def __init__(
+        self, point: str, values: Mapping[str, str], log: Path, work: Callable[..., None], *given: Any
+    ) -> None:
+        super().__init__({**values, "REVPIPE_CRASH_POINT": point}, log, log, work, *given)
+        self.name = f"{work.__name__} at {point}"
+
+
+def killed_themselves(children: Sequence[Armed], log: Path) -> None:
     """Wait for the end of all; fails unless each ended by SIGKILL, as only a crash point sends it here."""
     for child in children:
-        child.join(SECONDS)
-        code = child.exitcode
-        if code is None:
-            child.kill()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(SECONDS)
+        code = child.returncode
+        child.kill()
         assert code == -signal.SIGKILL, f"{child.name} ended with {code}:\n{log.read_text(errors='replace')[-3000:]}"
-
-
-def _prepare(environment: Mapping[str, str], log: Path) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    with log.open("ab") as output:
-        os.dup2(output.fileno(), sys.stdout.fileno())
-        os.dup2(output.fileno(), sys.stderr.fileno())

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sandbox import hubspot_account, signing
 from adapters.sandbox.server import SandboxServer
 from revpipe.embedded.client import wait_stopped
 from revpipe.local.sockets import free_port
 from tests import rabbitmq_server
-from tests.e2e.crm_side import CHANNEL, OTHER_OWNER, OWNER, USER, Doorstep, Vendors
+from tests.e2e.crm_side import Doorstep, Vendors, seeded
 from tests.e2e.ledger_view import LedgerView
 from tests.e2e.processes import left_over, process, until
+from tests.prepared_ledger import PreparedLedger, empty_ledger
+
+__all__ = ["empty_ledger"]
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,8 @@ class System:
 @pytest.fixture(scope="session")
 def vendors() -> Iterator[Vendors]:
     """HubSpot, Gong and Slack, simulated; without limits of their own, for ours are what is tested."""
-    private, public = signing.gong_key_pair()
     with SandboxServer() as server:
-        made = Vendors(server, private, public)
-        owners = [
-            hubspot_account.owner(id, USER, f"{name}@seller.example".lower(), name, "Ruiz")
-            for id, name in ((OWNER, "Vera"), (OTHER_OWNER, "Ivo"))
-        ]
-        made.control.seed(
-            {
-                "hubspot": {"owners": owners},
-                "knobs": {"hubspot": {"rate_limit": None, "search_rate_limit": None}},
-                "slack": {"channels": [{"id": CHANNEL, "name": "deals"}]},
-            }
-        )
-        yield made
+        yield seeded(server)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,11 +63,11 @@ def folders() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def running(vendors: Vendors, folders: Path) -> Iterator[System]:
+def running(vendors: Vendors, folders: Path, empty_ledger: PreparedLedger) -> Iterator[System]:
     """`revpipe up` against the simulated vendors; its end is clean and leaves nothing behind."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    folder = folders / "up"
+    folder = empty_ledger.plant(folders / "up")
     settings = {
         **vendors.web_settings(url),
         **vendors.hubspot_settings,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from adapters.sandbox import signing, wire
+from adapters.sandbox import hubspot_account, signing, wire
 from adapters.sandbox.control_client import Control
 from adapters.sandbox.server import SandboxServer
 
@@ -103,6 +103,24 @@ class Vendors:
     def _plant(self, deals: list[Json]) -> list[str]:
         ids: list[str] = self.control.seed({"hubspot": {"objects": deals}})["hubspot"]
         return ids
+
+
+def seeded(server: SandboxServer) -> Vendors:
+    """HubSpot, Gong and Slack with the people of these tests; without limits of their own, for ours are tested."""
+    private, public = signing.gong_key_pair()
+    made = Vendors(server, private, public)
+    owners = [
+        hubspot_account.owner(id, USER, f"{name}@seller.example".lower(), name, "Ruiz")
+        for id, name in ((OWNER, "Vera"), (OTHER_OWNER, "Ivo"))
+    ]
+    made.control.seed(
+        {
+            "hubspot": {"owners": owners},
+            "knobs": {"hubspot": {"rate_limit": None, "search_rate_limit": None}},
+            "slack": {"channels": [{"id": CHANNEL, "name": "deals"}]},
+        }
+    )
+    return made
 
 
 @dataclass(frozen=True)

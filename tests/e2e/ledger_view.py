@@ -17,46 +17,16 @@ from tests.e2e.processes import until
 Row = dict[str, Any]
 
 
-class LedgerView:
-    """Reads the ledger of a data folder; holds a lease on its servers until closed."""
+class Ledger:
+    """Questions to a ledger, wherever it is."""
 
-    def __init__(self, folder: Path, virtual_host: str = rabbitmq_server.APART) -> None:
-        self._lease = Lease(folder)
-        self._broker = rabbitmq_server.settings(virtual_host)
-        self.database_url = self._lease.database_url
-        self.redis_url = self._lease.redis_url
-        if self._broker and virtual_host == rabbitmq_server.APART:
-            # Another system may have left something there; that of Redis is each one's own.
-            control(self.broker_url).flush()
-        self._engine = make_engine(self.database_url, pool_size=4)
-
-    @property
-    def urls(self) -> dict[str, str]:
-        """The settings that lead a process to these servers."""
-        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, **self._broker}
-
-    @property
-    def broker_url(self) -> str:
-        """Where the messages travel."""
-        return self._broker.get("BROKER_URL", self.redis_url)
-
-    @property
-    def broker_end(self) -> tuple[str, int] | Path:
-        """Where the broker listens, as a link to it takes that."""
-        url = urlsplit(self.broker_url)
-        return ("127.0.0.1", url.port) if url.port else Path(url.path)
-
-    def over(self, port: int) -> dict[str, str]:
-        """The settings that lead a process to the broker by a link that listens on `port`."""
-        if not self._broker:
-            return {"REDIS_URL": f"redis://127.0.0.1:{port}/0"}
-        url = urlsplit(self.broker_url)
-        return {"BROKER_URL": self.broker_url.replace(f":{url.port}/", f":{port}/")}
+    def __init__(self, database_url: str) -> None:
+        self.database_url = database_url
+        self._engine = make_engine(database_url, pool_size=4)
 
     def close(self) -> None:
-        """Give the servers up."""
+        """End the connections."""
         self._engine.dispose()
-        self._lease.close()
 
     def rows(self, question: str, **values: Any) -> list[Row]:
         """The answer to a question in SQL."""
@@ -119,3 +89,44 @@ class LedgerView:
     def letters_of(self, delivery_id: str) -> list[Row]:
         """The dead letters that a delivery left."""
         return self.rows("SELECT * FROM dead_letters WHERE delivery_id = :id", id=delivery_id)
+
+
+class LedgerView(Ledger):
+    """Reads the ledger of a data folder; holds a lease on its servers until closed."""
+
+    def __init__(self, folder: Path, virtual_host: str = rabbitmq_server.APART) -> None:
+        self._lease = Lease(folder)
+        super().__init__(self._lease.database_url)
+        self._broker = rabbitmq_server.settings(virtual_host)
+        self.redis_url = self._lease.redis_url
+        if self._broker and virtual_host == rabbitmq_server.APART:
+            # Another system may have left something there; that of Redis is each one's own.
+            control(self.broker_url).flush()
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The settings that lead a process to these servers."""
+        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, **self._broker}
+
+    @property
+    def broker_url(self) -> str:
+        """Where the messages travel."""
+        return self._broker.get("BROKER_URL", self.redis_url)
+
+    @property
+    def broker_end(self) -> tuple[str, int] | Path:
+        """Where the broker listens, as a link to it takes that."""
+        url = urlsplit(self.broker_url)
+        return ("127.0.0.1", url.port) if url.port else Path(url.path)
+
+    def over(self, port: int) -> dict[str, str]:
+        """The settings that lead a process to the broker by a link that listens on `port`."""
+        if not self._broker:
+            return {"REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+        url = urlsplit(self.broker_url)
+        return {"BROKER_URL": self.broker_url.replace(f":{url.port}/", f":{port}/")}
+
+    def close(self) -> None:
+        """Give the servers up."""
+        super().close()
+        self._lease.close()

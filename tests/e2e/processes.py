@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import psutil
 import pytest
@@ -18,6 +18,8 @@ from config.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 OURS: Final = {item.name.upper() for item in fields(Settings)} | {"PORT", "WEB_CONCURRENCY", "WORKER_CONCURRENCY"}
+FORKED: Final[dict[int, Path]] = {}
+"""The sessions of the processes that tests/e2e/preloaded.py made, and their logs."""
 T = TypeVar("T")
 
 
@@ -47,8 +49,24 @@ def run(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedPro
     )
 
 
+class Started(Protocol):
+    """What the tests use of a subprocess.Popen."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: signal.Signals, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 class Process:
     """One long-running command; what it says goes to `log`."""
+
+    popen: Started
 
     def __init__(self, settings: Mapping[str, str], log: Path, *arguments: str) -> None:
         self.log = log
@@ -67,7 +85,7 @@ class Process:
         """A signal to the process and to all that it started, as a platform sends it to a dyno."""
         os.killpg(self.popen.pid, number)
 
-    def says(self, words: str, seconds: float = 60.0) -> str:
+    def says(self, words: str, seconds: float = 110.0) -> str:
         """All output so far, once `words` are in it."""
 
         def heard() -> str | None:
@@ -100,7 +118,13 @@ class Process:
 @contextmanager
 def process(settings: Mapping[str, str], log: Path, *arguments: str) -> Iterator[Process]:
     """A command for the length of a `with` block."""
-    started = Process(settings, log, *arguments)
+    with ending(Process(settings, log, *arguments)) as started:
+        yield started
+
+
+@contextmanager
+def ending(started: Process) -> Iterator[Process]:
+    """A process for the length of a `with` block, at whose end it is told to stop."""
     try:
         yield started
         started.stop()
@@ -109,12 +133,24 @@ def process(settings: Mapping[str, str], log: Path, *arguments: str) -> Iterator
 
 
 def left_over(folder: Path) -> list[str]:
-    """The command lines of processes that name `folder`, in their arguments or their environment."""
+    """The command lines of processes that name `folder`, in their arguments or their environment.
+
+    A forked one shows those of its server: it is known by its session, and so is what it started.
+    """
     found = []
     for one in psutil.process_iter():
-        if one.pid != os.getpid() and str(folder) in _traces(one):
+        if one.pid != os.getpid() and (str(folder) in _traces(one) or folder in _log_of(one).parents):
             found.append(" ".join(one.cmdline()) if one.is_running() else f"process {one.pid}")
     return found
+
+
+def _log_of(one: psutil.Process) -> Path:
+    """That of a forked process or of one of its session, an empty path for others."""
+    try:
+        ended = one.status() == psutil.STATUS_ZOMBIE
+        return Path() if ended else FORKED.get(os.getsid(one.pid), Path())
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return Path()
 
 
 def _traces(one: psutil.Process) -> str:

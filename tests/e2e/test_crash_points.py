@@ -1,7 +1,6 @@
 """A process killed at each boundary between two steps in turn: all the work ends all the same, each effect once."""
 
 from collections.abc import Callable, Iterator
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,19 @@ from revpipe.crash import POINTS
 from revpipe.local.sockets import free_port
 from tests.e2e import armed
 from tests.e2e.crm_side import Doorstep, Vendors
-from tests.e2e.processes import environment, process, run, until
+from tests.e2e.preloaded import process
+from tests.e2e.processes import environment, until
 from tests.e2e.test_stages_alone import Split
+from tests.prepared_ledger import PreparedLedger
 
 INGEST = [point for point in POINTS if point.startswith("ingest.")]
 SENDING = [point for point in POINTS if point.startswith("feed.")]
+SECOND_PASS = ["llm.answered"]
+"""Met in test_second_pass.py, where there is a language model."""
+SECOND_LOOK = [point for point in POINTS if point.startswith("recheck.")]
+"""Met in test_recheck.py, where there is something approved."""
+NOTIFYING = [point for point in POINTS if point.startswith("notify.")]
+"""Met in test_notifying_crashes.py, where there is somebody to ask."""
 KEEPING = ["sweep.written", "approval.written", *SENDING]
 WORKING = [
     [point for point in POINTS if point.startswith(f"{task}.")] for task in ("enrich", "decide", "execute", "act")
@@ -41,15 +48,11 @@ class Battlefield:
             **vendors.slack_settings,
             "REVPIPE_LEASE_SECONDS": "4",
         }
-        self._context = armed.context()
         self.deals: list[str] = []
 
-    def start(self, what: Callable[..., None], point: str, *more: Any) -> BaseProcess:
+    def start(self, what: Callable[..., None], point: str, *more: Any) -> armed.Armed:
         """A process armed for `point`."""
-        values = environment({**self.settings, "REVPIPE_CRASH_POINT": point})
-        child = self._context.Process(target=what, args=(values, self.log, *more), name=f"{what.__name__} at {point}")
-        child.start()
-        return child
+        return armed.Armed(point, environment(self.settings), self.log, what, *more)
 
     def post(self, deal: str) -> int | None:
         """An edit of a deal, posted once; the status, None if the other side died of it."""
@@ -59,6 +62,10 @@ class Battlefield:
         except OSError:
             return None
 
+    def ready_workers(self) -> int:
+        """How many workers have become ready by now."""
+        return self.log.read_text().count('"worker_ready"')
+
     def listens(self) -> bool:
         try:
             return wire.send("GET", f"{self.url}/healthz").status == 200
@@ -67,16 +74,16 @@ class Battlefield:
 
 
 @pytest.fixture
-def field(vendors: Vendors, folders: Path) -> Iterator[Battlefield]:
+def field(vendors: Vendors, folders: Path, empty_ledger: PreparedLedger) -> Iterator[Battlefield]:
     """The ledger and the broker are there, and nothing else."""
-    split = Split(folders / "crash", vendors)
-    assert run(split.ledger.urls, "migrate").returncode == 0
+    split = Split(empty_ledger.plant(folders / "crash"), vendors)
     yield Battlefield(split, vendors, folders)
     split.ledger.close()
 
 
 def test_no_point_is_left_out() -> None:
-    assert {*INGEST, *KEEPING, *(point for points in WORKING for point in points)} == set(POINTS)
+    working = [point for points in WORKING for point in points]
+    assert {*INGEST, *KEEPING, *SECOND_PASS, *SECOND_LOOK, *NOTIFYING, *working} == set(POINTS)
 
 
 @pytest.mark.timeout(300)
@@ -121,17 +128,26 @@ def _draft_to_approve(field: Battlefield) -> str:
     with process(field.settings, field.log, "worker", "-c", "2", "all"):
         field.split.ledger.action_in(deal, "draft_followup", "awaiting_approval")
         field.split.ledger.action_in(deal, "create_task", "done")
-    field.split.ledger.change("UPDATE approvals SET expires_at = now() WHERE state = 'open'")
+    field.split.ledger.change("UPDATE approvals SET expires_at = now(), on_expiry = 'expire' WHERE state = 'open'")
     return deal
 
 
 def _workers_die(field: Battlefield) -> None:
-    """All points of one task at a time; what the dead left lies under their leases, for nobody sweeps yet."""
+    """All points of one task at a time; what the dead left lies under their leases, for nobody sweeps yet.
+
+    The workers are there first: where more wait than threads are to be had, the keeper sends the others, and it is not.
+    """
     for points in WORKING:
         deals = field.vendors.overdue_deals(len(points))
-        assert [field.post(deal) for deal in deals] == [202] * len(deals)
+        before = field.ready_workers()
+        workers = [field.start(armed.worker, point) for point in points]
+        until(lambda: field.ready_workers() == before + len(workers), "the armed workers")  # noqa: B023
+        for number, deal in enumerate(deals, 1):
+            # One at a time: two that join in one chunk would die as one, and leave a worker alive.
+            assert field.post(deal) == 202
+            until(lambda: sum(one.poll() is not None for one in workers) >= number, "another worker's death")  # noqa: B023
         field.deals += deals
-        armed.killed_themselves([field.start(armed.worker, point) for point in points], field.log)
+        armed.killed_themselves(workers, field.log)
 
 
 def _keeper_dies(field: Battlefield, draft: str) -> None:

@@ -14,18 +14,19 @@ from revpipe.errors import RateLimited
 from revpipe.gate import LIMITS, RedisGate
 from revpipe.local.sockets import free_port
 from tests.e2e.crm_side import Doorstep, Vendors
-from tests.e2e.processes import process, run, until
+from tests.e2e.preloaded import process
+from tests.e2e.processes import until
 from tests.e2e.test_shutdown import _ready
 from tests.e2e.test_stages_alone import Split
+from tests.prepared_ledger import PreparedLedger
 
 LEASE = "4"
 
 
 @pytest.fixture
-def split(vendors: Vendors, folders: Path) -> Iterator[Split]:
+def split(vendors: Vendors, folders: Path, empty_ledger: PreparedLedger) -> Iterator[Split]:
     """The ledger and the broker."""
-    made = Split(folders / "frozen", vendors)
-    assert run(made.ledger.urls, "migrate").returncode == 0
+    made = Split(empty_ledger.plant(folders / "frozen"), vendors)
     yield made
     made.ledger.close()
 

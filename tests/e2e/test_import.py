@@ -9,7 +9,8 @@ from tests.e2e.chunked import post_chunked
 from tests.e2e.conftest import System
 from tests.e2e.crm_side import IMPORT_TOKEN, OWNER, targets
 from tests.e2e.ledger_view import Row
-from tests.e2e.processes import run, until
+from tests.e2e.preloaded import run
+from tests.e2e.processes import until
 
 HEADERS = {"Authorization": f"Bearer {IMPORT_TOKEN}", "Content-Type": "text/csv"}
 ACCOUNTS = 12

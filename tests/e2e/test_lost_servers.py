@@ -11,8 +11,10 @@ from adapters.sandbox import wire
 from revpipe.drill.proxy import Proxy
 from revpipe.local.sockets import free_port
 from tests.e2e.crm_side import Doorstep, Json, Vendors
-from tests.e2e.processes import Process, process, run, until
+from tests.e2e.preloaded import process
+from tests.e2e.processes import Process, until
 from tests.e2e.test_stages_alone import Split
+from tests.prepared_ledger import PreparedLedger
 
 EACH = 4
 """Signals for each trouble."""
@@ -67,10 +69,9 @@ class Linked:
 
 
 @pytest.fixture(scope="module")
-def linked(vendors: Vendors, folders: Path) -> Iterator[Linked]:
+def linked(vendors: Vendors, folders: Path, empty_ledger: PreparedLedger) -> Iterator[Linked]:
     """Web, worker and keeper behind links."""
-    split = Split(folders / "links", vendors)
-    assert run(split.ledger.urls, "migrate").returncode == 0
+    split = Split(empty_ledger.plant(folders / "links"), vendors)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     direct = make_url(split.ledger.database_url)

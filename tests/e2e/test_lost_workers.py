@@ -1,22 +1,11 @@
 """Workers killed and the broker emptied in the middle of the work: all of it ends, each effect once."""
 
-import psutil
 import pytest
 
 from tests.broker_control import control
 from tests.e2e.conftest import System
 from tests.e2e.processes import until
-
-
-def _workers(running: System) -> list[psutil.Process]:
-    return [one for one in psutil.Process(running.pid).children() if "worker" in _words(one)]
-
-
-def _words(one: psutil.Process) -> list[str]:
-    try:
-        return one.cmdline()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return []
+from tests.members import workers
 
 
 def _some_done(running: System, deals: list[str]) -> bool:
@@ -54,12 +43,12 @@ def _check(running: System, deals: list[str], cause: str) -> None:
 @pytest.mark.timeout(240)
 def test_all_workers_killed_in_the_middle_of_200_signals(running: System) -> None:
     deals = _flood(running, 200)
-    killed = _workers(running)
-    assert len(killed) == 2
+    killed = workers(running.pid)
+    assert len(killed) == 3
     for one in killed:
         one.kill()
     gone = {one.pid for one in killed}
-    fresh = until(lambda: [one.pid for one in _workers(running) if one.pid not in gone][1:], "two new workers")
+    fresh = until(lambda: [one.pid for one in workers(running.pid) if one.pid not in gone][1:], "two new workers")
     assert fresh
     _check(running, deals, "lease_expired")
 

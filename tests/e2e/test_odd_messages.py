@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import psutil
 import pytest
 from amqp.exceptions import NotFound
 from celery import Celery
@@ -15,6 +14,7 @@ from tests.e2e.conftest import System
 from tests.e2e.ledger_view import Row
 from tests.e2e.odd_entries import QUEUE, Odd, odd_entries
 from tests.e2e.processes import until
+from tests.members import workers
 
 ODD = list(odd_entries())
 
@@ -24,7 +24,7 @@ def _publisher(running: System) -> Celery:
 
 
 def _workers(running: System) -> set[int]:
-    return {one.pid for one in psutil.Process(running.pid).children() if "worker" in one.cmdline()}
+    return {one.pid for one in workers(running.pid)}
 
 
 def _good_work_is_done(running: System) -> None:

@@ -7,7 +7,8 @@ import pytest
 from adapters.sandbox.hubspot_events import USUAL
 from tests.e2e.conftest import System
 from tests.e2e.ledger_view import Row
-from tests.e2e.processes import run, until
+from tests.e2e.preloaded import run
+from tests.e2e.processes import until
 
 TASK_CREATED = "object.creation:0-27"
 

@@ -11,7 +11,8 @@ from revpipe.local.sockets import free_port
 from tests import rabbitmq_server
 from tests.e2e.conftest import System
 from tests.e2e.crm_side import Doorstep
-from tests.e2e.processes import process, run, until
+from tests.e2e.preloaded import process, run
+from tests.e2e.processes import until
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 NO_REDIS = "redis://127.0.0.1:1/0"

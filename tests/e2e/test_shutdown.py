@@ -1,4 +1,7 @@
-"""Processes told to stop as a platform does it: SIGTERM to the whole group, SIGKILL to what is left."""
+"""Processes told to stop as a platform does it: SIGTERM to the whole group, SIGKILL to what is left.
+
+Here each kind of process is started as a platform does it, too: by its command line, after `revpipe migrate`.
+"""
 
 import signal
 import threading
@@ -9,6 +12,7 @@ import pytest
 
 from adapters.sandbox import wire
 from revpipe.local.sockets import free_port
+from tests.e2e import preloaded
 from tests.e2e.crm_side import Doorstep, Vendors
 from tests.e2e.processes import Process, process, run, until
 from tests.e2e.test_stages_alone import Split
@@ -106,14 +110,14 @@ def test_a_worker_told_to_stop_brings_its_work_to_an_end_and_a_killed_one_is_rep
         finished = [row for row in split.ledger.actions_of(accepted) if row["state"] == "done"]
         assert len(split.vendors.done("tasks.create", accepted)) == len(finished) > 0
         assert _swept(split) == 0
-        with process(web, log, *worker) as second:
+        with preloaded.process(web, log, *worker) as second:
             until(lambda: _busy(split, accepted), "work in the middle of its call")
             second.signal_group(signal.SIGTERM)
             second.signal_group(signal.SIGKILL)
             assert second.ended(5) == -signal.SIGKILL
         assert _held(split) > 0
         split.vendors.control.heal()
-        with process(web, log, *worker):
+        with preloaded.process(web, log, *worker):
             _once_each(split, accepted)
     assert _swept(split) > 0
 

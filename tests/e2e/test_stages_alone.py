@@ -13,7 +13,9 @@ from revpipe.local.sockets import free_port
 from tests.e2e.broker_view import all_text
 from tests.e2e.crm_side import Doorstep, Vendors, competitor
 from tests.e2e.ledger_view import LedgerView, Row
-from tests.e2e.processes import Process, process, run, until
+from tests.e2e.preloaded import process
+from tests.e2e.processes import Process, until
+from tests.prepared_ledger import PreparedLedger
 
 PERSONAL = ("Yarrowby", "64205", "Northwind")
 
@@ -51,11 +53,9 @@ class Split:
 
 
 @pytest.fixture
-def split(vendors: Vendors, folders: Path) -> Iterator[Split]:
+def split(vendors: Vendors, folders: Path, empty_ledger: PreparedLedger) -> Iterator[Split]:
     """A migrated ledger and a broker, without any process."""
-    made = Split(folders / "split", vendors)
-    done = run(made.ledger.urls, "migrate")
-    assert done.returncode == 0, done.stderr
+    made = Split(empty_ledger.plant(folders / "split"), vendors)
     yield made
     made.ledger.close()
 

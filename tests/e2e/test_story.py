@@ -8,7 +8,7 @@ from typing import Any
 from tests.e2e.conftest import System
 from tests.e2e.crm_side import CHANNEL, OWNER, competitor, targets
 from tests.e2e.ledger_view import Row
-from tests.e2e.processes import run
+from tests.e2e.preloaded import run
 
 
 def _trace(running: System, *arguments: str) -> str:

@@ -10,8 +10,9 @@ import pytest
 from adapters.sandbox import wire
 from adapters.sandbox.control_client import Control
 from tests.e2e.processes import Process, left_over, process, until
+from tests.members import members
 
-CHILDREN = {"sandbox", "web", "worker", "keeper", "beat"}
+CHILDREN = {"sandbox", "web", "worker-urgent", "worker-bulk", "worker-decide", "keeper", "beat"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -27,7 +28,7 @@ def test_up_with_simulated_vendors_answers_and_stops_clean(folders: Path, number
         assert (front.status, front.headers["content-type"].split(";")[0]) == (200, "text/plain")
         assert Control(sandbox).effects() == []
         children = psutil.Process(up.popen.pid).children(recursive=True)
-        assert {word.rsplit(".", 1)[-1] for one in children for word in one.cmdline()} >= CHILDREN
+        assert members(up.popen.pid).keys() == CHILDREN
         up.popen.send_signal(number)
         assert up.ended() == 0
         assert [one for one in children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []

@@ -4,7 +4,9 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,6 +29,7 @@ from tests import rabbitmq_server
 from tests.broker_control import BrokerControl, control
 from tests.integration.ledger_fixtures import FakeAdapter, FakeProvider, MovableClock
 from tests.integration.ledger_rules import BOOK, TYPES
+from tests.integration.shared_ledger import SharedLedger
 
 # They start and restart RabbitMQ, which takes a minute; `make test` is without them.
 collect_ignore = [] if rabbitmq_server.wanted() else ["test_brokers.py"]
@@ -72,16 +75,25 @@ def database_url(pair: Lease, template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def ledger(pair: Lease, template: str) -> Iterator[str]:
+def shared_ledger(pair: Lease, template: str) -> Iterator[SharedLedger]:
     """A migrated database that tests share one after the other."""
-    yield from _database(pair, template)
+    for url in _database(pair, template):
+        shared = SharedLedger(url)
+        yield shared
+        shared.disconnect()
+
+
+@pytest.fixture(scope="session")
+def ledger(shared_ledger: SharedLedger) -> str:
+    """Where it is."""
+    return shared_ledger.url
 
 
 @pytest.fixture
-def ledger_url(ledger: str) -> str:
-    """The shared database with nothing in it, by the one way in which a superuser may empty even the trail."""
-    execute_sql(ledger, "SET session_replication_role = replica", *(f"DELETE FROM {name}" for name in ALL_TABLES))
-    return ledger
+def ledger_url(shared_ledger: SharedLedger) -> str:
+    """The shared database with nothing in it."""
+    shared_ledger.empty()
+    return shared_ledger.url
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +106,12 @@ def book() -> RuleBook:
 def shipped() -> RuleBook:
     """The rules that we ship."""
     return bootstrap.load_rules(Settings())
+
+
+@pytest.fixture(scope="session")
+def checks() -> dict[str, Callable[[Mapping[str, Any]], None]]:
+    """What the real adapters take."""
+    return bootstrap.load_checks(Settings())
 
 
 @pytest.fixture(scope="session")
@@ -128,13 +146,20 @@ def dispatcher(pair: Lease, broker_url: str) -> Iterator[dispatch.CeleryDispatch
     made.app.close()
 
 
-@pytest.fixture
-def broker(pair: Lease, broker_url: str) -> Iterator[BrokerControl]:
-    """The broker, empty, for looking into. The Redis of circuits and rates is emptied with it."""
+@pytest.fixture(scope="session")
+def valkey(pair: Lease) -> Iterator[redis.Redis]:
+    """A connection to the Redis of circuits and rates, which may be the broker, too."""
     with redis.Redis.from_url(pair.redis_url) as client:
-        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def broker(pair: Lease, valkey: redis.Redis, broker_url: str) -> Iterator[BrokerControl]:
+    """The broker, empty, for looking into. The Redis of circuits and rates is emptied with it."""
+    valkey.flushall()
     opened = control(broker_url)
-    opened.flush()
+    if broker_url != pair.broker_url:
+        opened.flush()
     yield opened
     opened.close()
 
@@ -158,6 +183,7 @@ def hubspot() -> FakeAdapter:
 def make_services(
     pair: Lease,
     ledger_url: str,
+    shared_ledger: SharedLedger,
     broker_url: str,
     broker: BrokerControl,
     dispatcher: dispatch.CeleryDispatcher,
@@ -166,6 +192,7 @@ def make_services(
     hubspot: FakeAdapter,
     book: RuleBook,
     policy: Mapping[str, ActionPolicy],
+    checks: Mapping[str, Callable[[Mapping[str, Any]], None]],
 ) -> Iterator[MakeServices]:
     """Makes Services over the real ledger and broker, with fakes on the far side of the vendors' ports."""
     made: list[Services] = []
@@ -175,17 +202,18 @@ def make_services(
         providers: Sequence[Provider] = (provider,),
         adapters: Sequence[ActionAdapter] = (),
         needs: str | None = None,
+        policies: Mapping[str, ActionPolicy] = policy,
     ) -> Services:
-        shipped = (bootstrap.CONFIG / "sources.yaml").read_text(encoding="utf-8")
         others = (FakeAdapter("slack", ("send_alert",)), FakeAdapter("drafts", ("draft_followup",)))
         services = Services(
             settings=Settings(database_url=ledger_url, redis_url=pair.redis_url, broker_url=broker_url),
-            engine=make_engine(ledger_url, pool_size=12),
+            engine=shared_ledger.lend(),
             dispatcher=dispatcher,
             clock=clock,
             rules=rules,
-            policy=policy,
-            needs=context_needs.load(needs or shipped),
+            policy=policies,
+            checks=checks,
+            needs=context_needs.load(needs) if needs else shipped_needs(),
             providers=providers,
             adapters={one.name: one for one in (*others, hubspot, *adapters)},
         )
@@ -194,12 +222,18 @@ def make_services(
 
     yield make
     for services in made:
-        services.engine.dispose()
+        shared_ledger.take_back(services.engine)
 
 
 @pytest.fixture
 def services(make_services: MakeServices) -> Services:
     return make_services()
+
+
+@cache
+def shipped_needs() -> context_needs.ContextNeeds:
+    """Which context each event needs as we ship it."""
+    return context_needs.load((bootstrap.CONFIG / "sources.yaml").read_text(encoding="utf-8"))
 
 
 def url_of(pair: Lease, database: str) -> str:

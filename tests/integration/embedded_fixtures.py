@@ -15,6 +15,7 @@ import pytest
 from kombu import Connection  # type: ignore[attr-defined]
 
 from revpipe.embedded.client import Lease, wait_stopped
+from tests.prepared_ledger import PreparedLedger
 
 _ROOT = Path(__file__).parents[2]
 _HOLD = """
@@ -48,6 +49,12 @@ def data_dir() -> Iterator[Path]:
     for data in [folder / "data", *folder.glob("*/data")]:
         assert wait_stopped(data)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def filled_dir(data_dir: Path, empty_ledger: PreparedLedger) -> Path:
+    """A data folder in which the servers ran once, and stopped."""
+    return empty_ledger.plant(data_dir)
 
 
 @pytest.fixture
@@ -114,13 +121,13 @@ def all_gone(processes: list[psutil.Process], seconds: float) -> bool:
     return within(seconds, lambda: not any(_runs(process) for process in processes))
 
 
-def within(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Whether something comes to hold in that time."""
+def within(seconds: float, holds: Callable[[], bool], every: float = 0.1) -> bool:
+    """Whether something comes to hold in that time; to look through all processes of a machine takes a while."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(every)
     return True
 
 

@@ -15,7 +15,8 @@ PARTITIONED = ("trail", "deliveries")
 LARGE = frozenset(
     {
         *("signals", "contexts", "plans", "actions", "approvals", "superseded", "dead_letters", "cached_parts"),
-        *("counters", "operator_audit", *PARTITIONED),
+        *("counters", "operator_audit", "shadow_outcomes", "approval_requests", "one_time_tokens", *PARTITIONED),
+        *("sessions", "sign_in_links", "sign_in_tries"),
     }
 )
 """Tables that grow with the past. The others have a row for each duty, release or name, or are emptied all day."""

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from config.settings import Settings
-from revpipe import bootstrap, context_needs, migrate
+from revpipe import migrate
 from revpipe.action_policy import ActionPolicy
 from revpipe.circuits import RedisCircuits, scope_of
 from revpipe.db import make_engine, transaction
@@ -18,7 +18,7 @@ from revpipe.rules.book import RuleBook
 from revpipe.services import Services
 from tasks import dispatch
 from tests.broker_control import BrokerControl
-from tests.integration.conftest import execute_sql, url_of
+from tests.integration.conftest import execute_sql, shipped_needs, url_of
 from tests.integration.ledger_fixtures import FakeAdapter, FakeProvider, MovableClock
 
 SIGNALS = 20_000
@@ -69,7 +69,7 @@ def busy(
         clock=clock,
         rules=book,
         policy=policy,
-        needs=context_needs.load((bootstrap.CONFIG / "sources.yaml").read_text(encoding="utf-8")),
+        needs=shipped_needs(),
         providers=[FakeProvider(clock)],
         adapters={one.name: one for one in (*adapters, FakeAdapter("drafts", ("draft_followup",)))},
         circuits=RedisCircuits(client, scope_of(filled.url)),

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -114,15 +114,6 @@ def users_of(folder: Path) -> list[psutil.Process]:
         if told == str(folder) or any(str(folder) in word for word in words):
             found.append(process)
     return [process for process in found if process.pid != os.getpid() and _lives(process)]
-
-
-def child(command: Command, *words: str) -> psutil.Process | None:
-    """The living child of a command whose command line holds all of `words`."""
-    for one in psutil.Process(command.process.pid).children():
-        with suppress(psutil.Error):
-            if set(words) <= set(one.cmdline()):
-                return one
-    return None
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> bool:

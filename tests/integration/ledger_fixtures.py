@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 from sqlalchemy import text
 
 from config.queues import QUEUES
-from revpipe import act, arrivals, decide, enrich, execute, ingest
+from revpipe import act, arrivals, decide, enrich, execute, feed, ingest, recheck
+from revpipe.actors import Actor
 from revpipe.db import transaction
 from revpipe.errors import BadPayload, RevpipeError
+from revpipe.keeper import QUEUES_DUE
 from revpipe.ports import Accepted, Delivery, Effect, InboundRequest, Order, Part, Parts, Refused
 from revpipe.services import Services
 from revpipe.signals import Signal, stable_id
@@ -236,9 +238,31 @@ def run_to(services: Services, last: str) -> list[Chunk]:
     return chunks
 
 
+def offer_due(services: Services, queues: Iterable[str] = QUEUES) -> int:
+    """Send what is due in any queue, as the keeper does; returns how many rows left."""
+    with transaction(services.engine) as tx:
+        due = tx.execute(text(QUEUES_DUE), {"queues": list(queues), "now": services.clock.now()}).scalars().all()
+    return feed.offer(services, due)
+
+
+def person(name: str) -> Actor:
+    """Somebody at the terminal."""
+    return Actor(name, "cli")
+
+
+def run_recheck(services: Services) -> list[Chunk]:
+    """Look once more at the facts of every approved action that was sent for it."""
+    chunks = sent(services, "actions", "queue LIKE 'recheck.%'")
+    take_messages(services, "recheck")
+    for chunk in chunks:
+        recheck.run(chunk, services)
+    return chunks
+
+
 def run_act(services: Services) -> list[Chunk]:
-    """Carry out every action chunk that was sent."""
-    chunks = sent(services, "actions", "state IN ('ready', 'running')")
+    """Carry out every action chunk that was sent; what was approved has its facts looked at before."""
+    run_recheck(services)
+    chunks = sent(services, "actions", "state IN ('ready', 'running') AND queue LIKE 'execute.%'")
     take_messages(services, "act")
     for chunk in chunks:
         act.run(chunk, services)

@@ -13,8 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
-from config.queues import QUEUES
-from revpipe import balance, feed, in_flight, strays, tallies
+from revpipe import balance, in_flight, strays, tallies
 from revpipe.balance import Balance
 from revpipe.cli import cli
 from revpipe.db import make_engine, transaction
@@ -27,6 +26,7 @@ from tests.integration.ledger_fixtures import (
     FakeAdapter,
     MovableClock,
     call,
+    offer_due,
     one,
     put,
     rows,
@@ -226,7 +226,7 @@ def test_rows_of_a_queue_that_is_gone_come_back_to_the_one_there_is(services: Se
     assert strays.bring_back(services) == 0
     assert watch(services).holds
     assert trail_of(services, "c")[-1] == "requeued"
-    feed.offer(services, QUEUES)
+    offer_due(services)
     run_act(services)
     run_stage(services, "enrich")
     assert one(services, "SELECT count(*) AS n FROM actions WHERE state = 'done' AND adapter = 'hubspot'")["n"] == 2
@@ -248,7 +248,7 @@ def test_while_signals_flow_and_two_keepers_fold_it_never_gives_a_false_alarm(se
 
     def stages() -> None:
         run_to(services, "execute")
-        feed.offer(services, QUEUES)
+        offer_due(services)
         run_act(services)
 
     def left() -> int:

@@ -134,7 +134,7 @@ def test_an_approval_is_given_once_and_told_in_the_trace(demo: Demo, ask: Ask) -
     assert again.returncode == 2
     assert "approved already, by kim" in again.stderr
     assert within(PATIENCE, lambda: stories(ask, chosen)[0]["signal"]["disposition"] == "acted")
-    assert "approved by kim at" in ask("trace", chosen).output
+    assert "approved by kim (cli) at" in ask("trace", chosen).output
 
 
 def test_signals_and_queues_list_what_there_is(ask: Ask) -> None:

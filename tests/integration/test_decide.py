@@ -183,6 +183,35 @@ def test_one_rule_that_asks_for_the_same_twice_gets_it_once(make_services: Calla
     assert signal_row(services, "a")["state"] == "decided"
 
 
+OTHER = """  - id: other
+    description: Another rule that wants an alert too.
+    owner: tests
+    on: [call.completed]
+    when: true
+    then:
+      - type: send_alert
+        priority: high
+        params: {channel: null, title: a, text: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "reason", "priority"),
+    [("b", "suppressed", "same_as_other_rule", "high"), ("c", "planned", None, "standard")],
+)
+def test_what_two_rules_want_in_the_same_words_is_done_once(
+    make_services: Callable[..., Services], text: str, state: str, reason: str | None, priority: str
+) -> None:
+    book = one_rule(ALERT + OTHER % text)
+    services = make_services(rules=book)
+    put(services, call("a"))
+    run_to(services, "decide")
+    (first,), (second,) = actions(services, "a", "only"), actions(services, "a", "other")
+    assert (first["state"], first["priority"]) == ("planned", priority)
+    winner = first["action_id"] if reason else None
+    assert (second["state"], second["reason"], second["suppressed_by"]) == (state, reason, winner)
+
+
 def test_the_shipped_rules_want_a_task_for_a_rival_and_nothing_for_an_idle_call(
     make_services: Callable[..., Services], shipped: RuleBook
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from config.queues import QUEUES
+from config.queues import QUEUES, WAITING
 from revpipe import feed
 from revpipe.services import Services
 from tests.broker_control import BrokerControl, RedisControl
@@ -163,13 +163,27 @@ def test_who_works_a_backlog_keeps_its_queue_filled(
     services: Services, broker: BrokerControl, clock: MovableClock
 ) -> None:
     queue = QUEUES["enrich.immediate"]
-    waiting(services, queue.depth + 5, "immediate")
+    waiting(services, queue.depth * queue.chunk + 5, "immediate")
     broker.flush()
     feed.offer(services, [queue.name])
     assert one(services, "SELECT count(*) AS n FROM signals WHERE sent_at IS NULL") == {"n": 5}
     clock.move(seconds=1)
     run_stage(services, "enrich")
     assert one(services, "SELECT count(*) AS n FROM signals WHERE stage = 'enrich' AND sent_at IS NULL") == {"n": 0}
+
+
+@pytest.mark.parametrize(("rows_due", "lots"), [(WAITING, [1] * WAITING), (13, [4, 4, 4, 1])])
+def test_urgent_rows_leave_alone_while_threads_are_free_and_together_once_none_is(
+    services: Services, broker: BrokerControl, rows_due: int, lots: list[int]
+) -> None:
+    queue = waiting(services, rows_due, "immediate")
+    broker.flush()
+    feed.offer(services, [queue])
+    assert [len(one["ids"]) for one in messages(broker, queue)] == lots
+    put(services, call("later", "d99", urgency="immediate"))
+    feed.offer(services, [queue])
+    # Behind as many messages as a worker has threads another would only wait, so it fills up.
+    assert len(messages(broker, queue)) == WAITING
 
 
 def test_who_finds_no_backlog_asks_for_none(services: Services, broker: BrokerControl) -> None:

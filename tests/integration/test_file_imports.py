@@ -209,13 +209,13 @@ def test_only_a_token_of_ours_opens_the_door(importing: Services, web: FlaskClie
     assert one(importing, "SELECT sum(count) AS n FROM counters WHERE name = 'unauthorised:bombora'") == {"n": 3}
 
 
-def test_what_is_no_file_of_ours_is_told_so(web: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_file_of_ours_is_told_so(web: FlaskClient) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     assert web.post("/imports/hubspot", data=b"x", headers=headers).status_code == 404
     form = web.post("/imports/bombora", data={"file": (io.BytesIO(b"x"), "x.csv")}, headers=headers)
     assert form.status_code == 415
     assert web.post("/webhooks/bombora", data=file_of(row(1)), headers=headers).status_code == 401
-    monkeypatch.setattr("revpipe.web.imports.MOST_BYTES", 50)
+    web.application.config["MOST_FILE_BYTES"] = 50
     assert send(web, file_of(row(1), row(2))).status_code == 413
 
 

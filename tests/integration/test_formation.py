@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import signal
 import socket
 import urllib.request
@@ -12,10 +13,12 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 
 from tests import rabbitmq_server
 from tests.broker_control import control
-from tests.integration.formation_fixtures import Command, child, data_folder, run, started, users_of, within
+from tests.integration.formation_fixtures import Command, data_folder, run, started, users_of, within
+from tests.members import members
 
 UP = ("up", "--sandbox", "--port", "0", "--data-dir")
 PATIENCE = 90.0
@@ -70,6 +73,7 @@ def test_its_life_from_ready_to_one_sigterm(folder: Path, broker: dict[str, str]
     with started(*UP, str(folder), **broker) as up:
         url, logs = up.word("ready"), Path(up.word("logs"))
         ready_means_that_all_answer(url, logs)
+        the_first_admin_gets_in_once(url, up.word("sign-in"))
         a_second_one_is_refused(up, folder)
         a_dead_child_is_told_of_and_started_again(up)
         assert answer(f"{url}/readyz")["status"] == "ok"
@@ -82,6 +86,17 @@ def test_its_life_from_ready_to_one_sigterm(folder: Path, broker: dict[str, str]
     assert within(PATIENCE, lambda: not users_of(folder))
 
 
+def the_first_admin_gets_in_once(url: str, link: str) -> None:
+    assert link.startswith(url)
+    with requests.Session() as browser:
+        token = re.search(r'name="csrf_token" value="(\w+)"', browser.get(link, timeout=10).text)
+        assert token
+        entered = browser.post(link, data={"csrf_token": token.group(1)}, timeout=10)
+        assert entered.status_code == 200, entered.text
+        assert "@localhost, admin" in browser.get(f"{url}/console/account", timeout=10).text
+    assert requests.get(link, timeout=10).status_code == 410
+
+
 def test_killed_it_leaves_nothing_and_starts_anew(folder: Path, broker: dict[str, str]) -> None:
     with started(*UP, str(folder), **broker) as up:
         up.word("ready")
@@ -90,7 +105,7 @@ def test_killed_it_leaves_nothing_and_starts_anew(folder: Path, broker: dict[str
         assert up.ends() == -signal.SIGKILL
         assert within(PATIENCE, lambda: not users_of(folder)), users_of(folder)
     with started(*UP, str(folder), **broker) as up:
-        up.word("ready")
+        up.word("sign-in")
         (supervisor,) = [one for one in users_of(folder) if "revpipe.embedded.supervisor" in one.cmdline()]
         supervisor.kill()
         assert up.ends() == 1
@@ -134,7 +149,7 @@ def a_second_one_is_refused(up: Command, folder: Path) -> None:
 
 
 def a_dead_child_is_told_of_and_started_again(up: Command) -> None:
-    keeper, web = child(up, "revpipe", "keeper"), child(up, "revpipe", "web")
+    keeper, web = child(up, "keeper"), child(up, "web")
     assert keeper is not None
     assert web is not None
     orphans = web.children()
@@ -148,8 +163,12 @@ def a_dead_child_is_told_of_and_started_again(up: Command) -> None:
     assert within(PATIENCE, lambda: answers(f"{up.word('ready')}/readyz"))
 
 
+def child(up: Command, name: str) -> psutil.Process | None:
+    return members(up.process.pid).get(name)
+
+
 def runs_anew(up: Command, name: str, old: psutil.Process) -> bool:
-    new = child(up, "revpipe", name)
+    new = child(up, name)
     return new is not None and new.pid != old.pid
 
 

@@ -75,6 +75,39 @@ def test_who_waits_as_told_gets_a_token(client):
     gate.spend("v", "default")
 
 
+def refusal(gate, kind="post"):
+    with pytest.raises(RateLimited) as caught:
+        gate.spend("v", kind)
+    return caught.value.retry_after
+
+
+def test_where_refused_calls_line_up_each_is_told_a_turn_of_its_own(client, server):
+    lined = {("v", "post"): Rate(tokens=1, per_seconds=1, burst=2, in_line=True)}
+    with connect(server.port) as other:
+        gates = [RedisGate(one, lined) for one in (client, other)]
+        assert passed(gates[0], "v", "post", 2) == 2
+        told = [refusal(gates[at % 2]) for at in range(5)]
+    assert [round(turn) for turn in told] == [1, 2, 3, 4, 5]
+
+
+def test_a_line_is_followed_no_further_than_a_minute(client):
+    gate = RedisGate(client, {("v", "post"): Rate(tokens=1, per_seconds=25, burst=1, in_line=True)})
+    gate.spend("v", "post")
+    assert [round(refusal(gate)) for _ in range(4)] == [25, 50, 60, 60]
+    assert client.pttl(key("v", "post") + b":line") <= 60_000
+
+
+def test_all_who_come_back_at_their_turns_pass(client):
+    gate = RedisGate(client, {("v", "post"): Rate(tokens=3, per_seconds=1, burst=3, in_line=True)})
+    assert passed(gate, "v", "post", 3) == 3
+    began = time.monotonic()
+    turns = [began + refusal(gate) for _ in range(5)]
+    for turn in turns:
+        time.sleep(max(0.0, turn + 0.05 - time.monotonic()))
+        gate.spend("v", "post")
+    assert turns[-1] - began > 1.5
+
+
 def test_all_connections_share_one_bucket_whatever_their_decoding(client, server):
     with connect(server.port, decode_responses=True) as other:
         gates = [RedisGate(one, {("v", "default"): SLOW}) for one in (client, other)]

@@ -1,6 +1,7 @@
 """What waits, by queue: how many and since when, for people and for Prometheus."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -71,13 +72,27 @@ def test_actions_and_what_was_sent_count_as_well(services: Services, clock: Mova
     run_to(services, "execute")
     clock.move(seconds=5)
     before = states(services)["execute.hubspot.standard"]
-    assert (before.due, before.sent, before.oldest_s) == (0, 1, None)
+    assert (before.due, before.sent) == (0, 1)
+    assert before.oldest_s == pytest.approx(5)
     rows(services, "UPDATE actions SET sent_at = NULL WHERE queue = 'execute.hubspot.standard'")
     after = states(services)["execute.hubspot.standard"]
     assert (after.due, after.sent) == (1, 0)
     assert after.oldest_s == pytest.approx(5)
     rows(services, "UPDATE actions SET queue = 'execute.gone.standard' WHERE queue = 'execute.hubspot.standard'")
     assert states(services)["execute.gone.standard"].due == 1
+
+
+def test_what_was_sent_ages_until_a_worker_claims_it(services: Services, clock: MovableClock) -> None:
+    put(services, call("a"))
+    clock.move(seconds=90)
+    (queue,) = (one.queue for one in states(services).values() if one.sent)
+    label = f'{{priority="{queue.rpartition(".")[2]}",queue="{queue}"}}'
+    assert metric(services, "revpipe_queue_oldest_seconds")[label] == pytest.approx(90)
+    assert metric(services, "revpipe_queue_waiting")[label] == 0
+    rows(services, "UPDATE signals SET claim_id = :id, lease_until = :until", id=uuid.uuid4(), until=clock.now())
+    held = states(services)[queue]
+    assert (held.sent, held.claimed, held.oldest_s) == (0, 1, None)
+    assert metric(services, "revpipe_queue_oldest_seconds")[label] == 0
 
 
 def test_a_long_queue_is_counted_only_so_far(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

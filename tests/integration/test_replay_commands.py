@@ -196,7 +196,7 @@ def test_the_audit_tells_who_did_what(ask: Ask, services: Services, hubspot: Fak
     assert {row["actor"] for row in told} == {audit.user_here()}
     assert told[0]["actor"].startswith("robin@")
     assert [row["detail"]["outcome"] for row in told] == [
-        {"refused": "permanent"},
+        {"refused": "already_decided"},
         {"state": "rejected"},
         {"state": "approved"},
         {"state": "done"},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from config.queues import QUEUES
-from revpipe import approvals, audit, dead_letters, feed, forecasts, outcomes, queries, replays
+from revpipe import approvals, audit, dead_letters, forecasts, outcomes, queries, replays
 from revpipe.db import transaction
 from revpipe.errors import BadPayload, EffectUnknown, Permanent, Transient
 from revpipe.forecasts import Forecast
@@ -26,7 +26,9 @@ from tests.integration.ledger_fixtures import (
     MovableClock,
     at_once,
     call,
+    offer_due,
     one,
+    person,
     put,
     rows,
     run_act,
@@ -74,7 +76,7 @@ def told(services: Services, name: str, stage: str | None = None) -> Forecast:
 def finish(services: Services) -> None:
     """Let everything that is due run to its end."""
     for _ in range(12):
-        feed.offer(services, QUEUES)
+        offer_due(services)
         moved = [run_stage(services, stage) for stage in ("enrich", "decide", "execute")]
         if not any(moved) and not run_act(services):
             return
@@ -422,7 +424,7 @@ def test_an_action_decided_anew_asks_its_person_anew(services: Services, clock: 
     run_to(services, "execute")
     first = rows(services, "SELECT action_id FROM actions")
     for row in first:
-        approvals.reject(services, row["action_id"], "kim")
+        approvals.reject(services, row["action_id"], person("kim"))
     assert signal_row(services, "a")["disposition"] == "rejected"
     again(services, "a", "decide")
     finish(services)
@@ -430,7 +432,7 @@ def test_an_action_decided_anew_asks_its_person_anew(services: Services, clock: 
     assert len(open_) == 2
     assert not {row["action_id"] for row in open_} & {row["action_id"] for row in first}
     for row in open_:
-        approvals.approve(services, row["action_id"], "kim")
+        approvals.approve(services, row["action_id"], person("kim"))
     finish(services)
     assert signal_row(services, "a")["disposition"] == "acted"
 
@@ -442,8 +444,8 @@ def test_a_rejection_stands_when_only_what_failed_is_carried_out_again(
     put(services, call("a", event="deal.stage_changed"))
     run_to(services, "execute")
     ids = {row["type"]: row["action_id"] for row in rows(services, "SELECT type, action_id FROM actions")}
-    approvals.reject(services, ids["draft_followup"], "kim")
-    approvals.approve(services, ids["update_crm"], "kim")
+    approvals.reject(services, ids["draft_followup"], person("kim"))
+    approvals.approve(services, ids["update_crm"], person("kim"))
     finish(services)
     hubspot.script = None
     verdicts = {known.type: known.verdict for known in told(services, "a").actions}

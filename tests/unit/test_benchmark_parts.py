@@ -17,7 +17,8 @@ from config.settings import Settings
 from revpipe.errors import Unauthorised
 from revpipe.ids import uuid7
 from revpipe.ports import Accepted, Delivery, InboundRequest
-from tests.benchmarks import files, page, system, targets, webhooks
+from revpipe.rules.file import MAX_RULES
+from tests.benchmarks import files, many_rules, page, system, targets, webhooks
 from tests.benchmarks.crm_api import Crm
 from tests.benchmarks.crm_deals import OVERDUE, QUIET, URGENT
 from tests.benchmarks.peers import crm, signature
@@ -158,6 +159,13 @@ def findings(ours: float) -> dict[str, Any]:
         ],
         "urgent_behind_bulk": {**told, "bulk": 50_000},
         "low_under_flood": low,
+        "rules": {
+            "rules": 200,
+            "signals": 10,
+            "p50_ms": 4.9,
+            "p99_ms": 30.0,
+            "slowest": {"event": "call.completed", "p50_ms": 9.0},
+        },
         "memory_mb": {"web": [100.0, 110.0], "keeper": [100.0, 121.0]},
         "growth": {"batch mixed": {"few": [100.0], "many": [91.0]}},
     }
@@ -176,8 +184,18 @@ def test_targets_are_judged_by_medians() -> None:
     assert fast["file mixed, end to end, against Flask + Celery"] is None
     assert fast["vendor reads for 1,000 bulk signals of 1,000 deals"] is True
     assert fast["vendor reads for 1,000 bulk signals of 250 deals"] is False
+    assert fast["200 rules, one signal, p50"] is True
     assert fast["memory after 100,000 signals"] is False
     assert fast["batch mixed at 1 million rows against 10 thousand"] is True
+
+
+def test_the_book_of_many_rules_is_as_large_as_a_file_may_be() -> None:
+    made = many_rules.book()
+    assert len(made.rules) == MAX_RULES
+    assert len({rule.when for rule in made.rules}) > MAX_RULES / 2
+    told = many_rules.measure(100)
+    assert told["signals"] == 100
+    assert 0 < told["p50_ms"] <= told["p99_ms"]
 
 
 def test_the_page_holds_what_was_found(tmp_path: Path) -> None:

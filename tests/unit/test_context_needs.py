@@ -1,5 +1,6 @@
 """Which context each event needs: the file that we ship, and what is said of a file that is wrong."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -87,3 +88,32 @@ def test_a_file_that_is_wrong_says_where_and_what(text: str, complaint: str) -> 
     with pytest.raises(Misconfigured, match=complaint) as caught:
         context_needs.load(text, "mine.yaml")
     assert str(caught.value).startswith("mine.yaml: ")
+
+
+ANY = "context:\n  - {events: ['*']QUIET}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("", 5), (", quiet: 5s", 5), (", quiet: 0", 0), (", quiet: 0s", 0), (", quiet: 60s", 60), (", quiet: 1m", 60)],
+)
+def test_the_quiet_period_is_five_seconds_where_the_file_says_nothing(said: str, seconds: int) -> None:
+    (need,) = context_needs.load(ANY.replace("QUIET", said)).entries
+    assert need.quiet == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("61s", "'61s' is too long; edits are gathered for 60s at the most"),
+        ("2h", "is too long"),
+        ("5", "5 is no length of time"),
+        ("-5s", "'-5s' is no length of time"),
+        ("false", "False is no length of time"),
+        ("soon", "'soon' is no length of time"),
+    ],
+)
+def test_a_bad_quiet_period_is_refused_with_file_and_entry(said: str, fault: str) -> None:
+    with pytest.raises(Misconfigured, match=re.escape("sources.yaml: context[0].quiet: ")) as raised:
+        context_needs.load(ANY.replace("QUIET", f", quiet: {said}"))
+    assert fault in str(raised.value)

@@ -17,6 +17,8 @@ class Scene:
         self.away = False
         self.ended: list[int] = []
         self.dog = Watchdog(self._ask, lambda: self.free, self.ended.append, deaf_after=20, every=5)
+        self.dog.heard()
+        self.dog.look()
 
     def _ask(self) -> int:
         if self.away:
@@ -34,6 +36,16 @@ def test_four_looks_of_five_seconds_make_twenty() -> None:
     assert scene.ended == []
     scene.looks(1)
     assert scene.ended == [EXIT_CODE]
+
+
+def test_who_never_heard_anything_has_a_minute_to_start() -> None:
+    ended: list[int] = []
+    dog = Watchdog(lambda: 3, lambda: 1, ended.append, deaf_after=20, every=5)
+    for _ in range(11):
+        dog.look()
+    assert ended == []
+    dog.look()
+    assert ended == [EXIT_CODE]
 
 
 def _heard(scene: Scene) -> None:

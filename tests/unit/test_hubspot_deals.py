@@ -80,8 +80,11 @@ def test_the_primary_company_else_the_first():
 def test_an_account_and_a_contact_in_our_words():
     account = account_value(Record("7", {"numberofemployees": "many", "hs_is_target_account": "true"}))
     assert (account["employees"], account["is_target"], account["name"]) == (None, True, None)
-    contact = contact_value(Record("8", {"lastname": "Park", "hs_buying_role": "Budget holder;Champion"}))
+    assert account_value(Record("7", {"lifecyclestage": "customer"}))["lifecycle_stage"] == "customer"
+    told = {"lastname": "Park", "hs_buying_role": "Budget holder;Champion", "hubspot_owner_id": "71"}
+    contact = contact_value(Record("8", {**told, "notes_last_updated": "2026-11-01T08:00:00.000Z"}))
     assert (contact["name"], contact["buying_roles"]) == ("Park", ["BUDGET_HOLDER", "CHAMPION"])
+    assert (contact["owner_id"], contact["last_activity_at"][:16]) == ("71", "2026-11-01T08:00")
 
 
 def test_the_champion_else_the_first():

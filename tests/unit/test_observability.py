@@ -25,11 +25,11 @@ TOKENS = ("xoxb-123456-abcdef", "pat-na1-0a1b2c3d-4e5f", "sk-ant-REDACTED", "eyJ
 @pytest.fixture(autouse=True)
 def _restored():
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, logs = root.handlers[:], root.level, structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**logs)
 
 
 def lines(capsys):

@@ -113,3 +113,26 @@ def test_an_update_is_found_by_its_values() -> None:
 
 def summary(count: Reckoning) -> tuple[int, int, int, int]:
     return count.in_flight, count.unknown, len(count.lost), len(count.doubled)
+
+
+REQUEST = uuid.uuid4()
+
+
+def posted(place: str = "C1:1.1") -> dict[str, Any]:
+    metadata = {"event_type": "revpipe_request", "event_payload": {"key": str(REQUEST)}}
+    return effect(None, vendor="slack", kind="message", id=place, body={"metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("requests", "messages", "lost", "doubled"),
+    [
+        ([{"request_id": REQUEST}], [posted()], [], []),
+        ([], [posted()], ["the ledger knows nothing of slack message C1:1.1"], []),
+        ([{"request_id": REQUEST}], [posted(), posted("C1:2.2")], [], [f"request {REQUEST} was posted 2 times"]),
+    ],
+)
+def test_a_request_in_slack_is_one_of_the_ledgers_and_stands_there_once(
+    requests: list[dict[str, Any]], messages: list[dict[str, Any]], lost: list[str], doubled: list[str]
+) -> None:
+    found = reckon(replace(GOOD, effects=[*GOOD.effects, *messages], requests=requests))
+    assert (found.lost, found.doubled) == (lost, doubled)

@@ -126,7 +126,10 @@ def test_the_explanation_is_bounded_and_those_that_fired_come_first() -> None:
     assert len(json.dumps(told, ensure_ascii=False)) < 60_000
     assert len(told["rules"]) == 60
     assert "terms" in told["rules"][0]
-    assert told["rules"][59] == {"rule": "r59", "fired": False, "listened": True, "shortened": True}
+    failed = {"expression": "deal.amount > 59.5", "held": False, "values": {"deal.amount": 1.0}}
+    assert told["rules"][59] == {
+        "rule": "r59", "fired": False, "listened": True, "terms": [failed], "shortened": True,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

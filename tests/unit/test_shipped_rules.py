@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from revpipe import action_policy
+from revpipe import action_policy_file
 from revpipe.rules import book as rules
 from revpipe.rules import manual as rule_docs
 from revpipe.rules.book import RuleBook
@@ -16,7 +16,7 @@ from revpipe.rules.fields import EVENTS
 from tests.unit.rule_facts import any_facts, check_answer, facts
 
 ROOT = Path(__file__).parents[2]
-POLICIES = action_policy.load((ROOT / "config/actions.yaml").read_text("utf-8"))
+POLICIES = action_policy_file.load((ROOT / "config/actions.yaml").read_text("utf-8"))
 SHAPES = {
     "create_task": {
         "subject", "body", "due_in_days", "priority", "task_type", "owner_id",
@@ -48,6 +48,7 @@ ONE_DEAL = {**CALL, "deals_on_call": 1}
 STEP = {"next_steps": ["Papers"], "deals_on_call": 1, "age_hours": 71}
 CHAMPION = {"id": "9", "name": "Kim Ode", "buying_roles": ["CHAMPION"]}
 FRESH = {"stale": False}
+MOVING = {**OPEN, "stage_moved_back": False, "overdue": False, "idle_days": 10}
 
 ACCOUNT = {"id": "77", "name": "Hooli", "domain": "hooli.example", "open_deals": 1, "owner_id": "7"}
 SURGE = {"topic": "Data Pipelines", "score": 75, "week": "2026-05-03", "domain": "hooli.example", "age_hours": 719}
@@ -185,6 +186,29 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any], bool
     ("ordinary-property", "contact.property_changed", {}, {"property": "fax"}, {}, True),
     ("ordinary-property", "contact.property_changed", {}, {"property": "lifecyclestage"}, {}, False),
     ("ordinary-property", "deal.stage_changed", {}, {"property": "dealstage"}, {}, False),
+    ("new-record-elsewhere", "contact.created", {}, {}, {"id": "9"}, True),
+    ("new-record-elsewhere", "account.created", {}, {}, {}, True),
+    ("new-record-elsewhere", "contact.property_changed", {}, {}, {"id": "9"}, False),
+    ("contact-filed", "contact.association_added", {}, {"association": "CONTACT_TO_COMPANY"}, {}, True),
+    ("contact-filed", "contact.association_added", {}, {"association": "CONTACT_TO_DEAL"}, {}, False),
+    ("contact-filed", "contact.association_added", {}, {}, {}, False),
+    ("contact-filed", "contact.association_removed", {}, {"association": "CONTACT_TO_COMPANY"}, {}, False),
+    ("deal-moving-along", "deal.stage_changed", MOVING, {}, {}, True),
+    ("deal-moving-along", "deal.stage_changed", {**MOVING, "idle_days": 11}, {}, {}, False),
+    ("deal-moving-along", "deal.stage_changed", {**MOVING, "idle_days": None}, {}, {}, False),
+    ("deal-moving-along", "deal.stage_changed", {**MOVING, "stage_moved_back": True}, {}, {}, False),
+    ("deal-moving-along", "deal.stage_changed", {**MOVING, "stage_moved_back": None}, {}, {}, False),
+    ("deal-moving-along", "deal.stage_changed", {**MOVING, "overdue": True}, {}, {}, False),
+    ("deal-moving-along", "deal.stage_changed", {**MOVING, "is_closed": True}, {}, {}, False),
+    ("first-new-date", "deal.close_date_changed", {**MOVING, "close_date_pushes": 1}, {}, {}, True),
+    ("first-new-date", "deal.close_date_changed", {**MOVING, "close_date_pushes": 2}, {}, {}, False),
+    ("first-new-date", "deal.close_date_changed", {**MOVING, "close_date_pushes": None}, {}, {}, False),
+    ("first-new-date", "deal.close_date_changed", {**MOVING, "close_date_pushes": 1, "idle_days": 11}, {}, {}, False),
+    ("first-new-date", "deal.close_date_changed", {**MOVING, "close_date_pushes": 1, "overdue": None}, {}, {}, False),
+    ("amount-about-the-same", "deal.amount_changed", OPEN, {"change_percent": -5.0}, {}, True),
+    ("amount-about-the-same", "deal.amount_changed", OPEN, {"change_percent": 60.0}, {}, True),
+    ("amount-about-the-same", "deal.amount_changed", OPEN, {"change_percent": -5.1}, {}, False),
+    ("amount-about-the-same", "deal.amount_changed", OPEN, {}, {}, False),
     ("overtaken-change", "deal.amount_changed", OPEN, {"stale": True}, {}, True),
     ("overtaken-change", "deal.amount_changed", OPEN, FRESH, {}, False),
     ("record-housekeeping", "contact.merged", {}, {}, {}, True),

@@ -190,6 +190,39 @@ def test_a_rule_shows_each_term_on_one_line_with_its_values() -> None:
     assert "other" not in text
 
 
+def test_beside_actions_the_rules_that_did_not_fire_are_told_when_asked_for() -> None:
+    fired = rule("quiet", True, ("deal.idle_days > 10", True, {"deal.idle_days": 12}))
+    others = [
+        rule("late", False, ("deal.amount > 5", True, {}), ("deal.overdue", False, {"deal.overdue": False})),
+        rule("big", False, ("deal.amount >= 50000", None, {"deal.amount": None})),
+        *(rule(f"more-{number}", False, ("deal.is_won", False, {})) for number in range(9)),
+    ]
+    made = story(plan=plan(fired, *others), trail=[row("decided", 1)], actions=[action()])
+    assert "not late" not in "\n".join(trace_view.lines(made))
+    text = "\n".join(trace_view.lines(made, all_rules=True))
+    assert "not late: deal.overdue   [deal.overdue = false]" in text
+    assert "not big (not known): deal.amount >= 50000   [deal.amount = null]" in text
+    assert text.count("not more-") == 9
+
+
+def test_a_rule_in_shadow_says_what_it_would_have_done() -> None:
+    actions = [{"type": "create_task", "reason": None}, {"type": "send_alert", "reason": "cooldown"}]
+    outcomes = [
+        {"rule_id": "tried", "settles": True, "actions": actions},
+        {"rule_id": "noise", "settles": False, "actions": []},
+    ]
+    text = told(plan=plan(rule("quiet", False)), trail=[row("decided", 1)], shadow_outcomes=outcomes)
+    told_of = line(text, "in shadow tried").strip()
+    assert told_of.startswith("in shadow tried: would have planned create_task; held back send_alert (cooldown);")
+    assert told_of.endswith("would have settled the signal")
+    assert line(text, "in shadow noise").strip() == "in shadow noise: fired"
+
+
+def test_an_action_that_its_rule_wants_no_more_says_so() -> None:
+    text = told(trail=[row("expired", 1, TASK, by="rule", reason="no_longer_wanted", after_s=1500)], actions=[action()])
+    assert "its rule wanted it no longer, 25 min after it was planned" in text
+
+
 def test_when_nothing_was_due_each_rule_tells_what_kept_it() -> None:
     terms = (("deal.amount > 5", True, {}), ("deal.overdue", False, {"deal.overdue": False}))
     text = told(plan=plan(rule("late", False, *terms)), trail=[row("decided", 1)])

@@ -1,13 +1,14 @@
 """Facts: every field present and of its type, and the derived numbers at their edges."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from revpipe.ports import Part
-from revpipe.rules.fields import EVENTS, FIELDS
+from revpipe.rules.fields import EVENTS, FIELDS, Field
 from revpipe.rules.vocabulary import facts, shape
 from revpipe.signals import Signal
 
@@ -49,7 +50,7 @@ def test_every_field_is_there_even_when_nothing_is_known() -> None:
 def test_a_part_that_is_missing_leaves_the_ids_of_the_signal() -> None:
     signal = a_signal(account_id="7", contact_id="9")
     made = facts(signal, {"deal": Part("deal", "hubspot", NOW, None, missing="not_found")}, {}, NOW)
-    assert isinstance(made["deal"], dict)
+    assert isinstance(made["deal"], Mapping)
     assert made["deal"]["id"] == "42"
     assert made["deal"]["name"] is None
     assert (derive(signal)["account"]["id"], derive(signal)["contact"]["id"]) == ("7", "9")
@@ -211,7 +212,14 @@ def test_known_and_unknown_calls_differ() -> None:
 
 def test_history_and_tasks_are_laid_out_for_rules() -> None:
     made = derive(
-        history={"open_actions": [{"rule": "idle", "type": "create_task"}], "actions_30d": 2, "signals_7d": 5},
+        history={
+            "open_actions": [{"rule": "idle", "type": "create_task"}],
+            "actions_30d": 2,
+            "rules_30d": ["idle"],
+            "last_action_at": NOW,
+            "rejected_30d": 1,
+            "signals_7d": 5,
+        },
         deal={"open_tasks": [{"id": "1", "subject": "Competitive plan"}, {"id": "2", "subject": None}]},
     )
     assert made["history"] == {
@@ -219,6 +227,9 @@ def test_history_and_tasks_are_laid_out_for_rules() -> None:
         "open_rules": ["idle"],
         "open_types": ["create_task"],
         "actions_30d": 2,
+        "rules_30d": ["idle"],
+        "last_action_at": NOW.isoformat(),
+        "rejected_30d": 1,
         "signals_7d": 5,
     }
     assert made["deal"]["open_task_subjects"] == ["Competitive plan"]
@@ -247,8 +258,9 @@ def test_history_and_tasks_are_laid_out_for_rules() -> None:
     ],
 )
 def test_a_value_has_its_promised_type_or_is_absent(value: Any, type_name: str, shaped: Any) -> None:
-    assert shape(value, type_name) == shaped
-    assert type(shape(value, type_name)) is type(shaped)
+    made = shape(value, Field(type_name, "", keys=("rule", "type")))
+    assert made == shaped
+    assert type(made) is type(shaped)
 
 
 def test_events_cover_the_shared_names() -> None:

@@ -1,0 +1,1 @@
+"""E-mail: requests for approval, sent by SMTP."""

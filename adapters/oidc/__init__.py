@@ -1,0 +1,1 @@
+"""Any OpenID provider: Google, Microsoft Entra, Okta, Keycloak."""
