@@ -82,6 +82,14 @@ class Ledger:
         found = self.rows("SELECT what FROM trail WHERE signal_id = :id ORDER BY at, trail_id", id=signal_id)
         return [row["what"] for row in found]
 
+    def open_tasks(self, signal_id: uuid.UUID) -> list[str]:
+        """The subjects of the open tasks of a signal's deal, as they were known when it was decided."""
+        [found] = self.rows(
+            "SELECT parts -> 'deal' -> 'value' -> 'open_tasks' AS tasks FROM contexts WHERE signal_id = :id",
+            id=signal_id,
+        )
+        return [task["subject"] for task in found["tasks"] or ()]
+
     def delivery(self, delivery_id: str) -> Row:
         """One delivery."""
         return self.rows("SELECT * FROM deliveries WHERE delivery_id = :id", id=delivery_id)[0]

@@ -58,7 +58,7 @@ def test_an_outage_parks_its_work_burns_nothing_and_ends_in_full_context(running
     assert len(tries) == len(edited)
     assert max(one["n"] for one in tries) <= 2
     late = [one for one in alerts(running, called) if one["done_at"] > down_at]
-    # Slack's went on while HubSpot's waited. Not all of them need be out by then: at one a second, their own rate is near.
+    # Slack's went on while HubSpot's waited; not all of them need be out by then, for they go at one a second.
     assert min(one["done_at"] for one in late) < min(row["done_at"] for row in ended)
     lines = circuit_lines(running.logs)[before:]
     assert [(line["event"], line["vendor"]) for line in lines] == [
