@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection
 
-from config.queues import NOTIFY, QUEUES, RECHECK, URGENT, WAITING, Queue, is_quarantine
+from config.queues import NOTIFY, PRIORITIES, QUEUES, RECHECK, STAGES, URGENT, WAITING, Queue, is_quarantine, queue_for
 from revpipe import quarantine
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 ENOUGH: Final = 2
 """Messages that wait in a queue beyond which another would only wait, too: then a chunk has time to fill up. In an
 urgent queue there are as many as a worker has threads: nothing waits for company there, only for a thread."""
+GATHERED: Final = tuple(queue_for(STAGES[0], priority) for priority in PRIORITIES if priority not in URGENT)
+"""Queues whose rows may wait a moment for company, see Dispatcher.turn. What joined there stays together later on."""
 BEHIND: Final = timedelta(seconds=0.02)
 """A row that waits longer has others before it: who has worked it sees to it that its queue does not run dry."""
 
@@ -40,27 +42,64 @@ class Send:
 def offer(services: Services, queues: Iterable[str]) -> int:
     """Send what is due in `queues`, as far as they have room; returns how many rows left.
 
-    Never raises for the broker's sake: what it did not take is found and sent again by the sweep. It stops at
-    the first refusal, for a sick broker costs its time limit at every try.
+    Where a queue is not ready for more, only full chunks go. Never raises for the broker's sake: what it did not take
+    is found and sent again by the sweep. It stops at the first refusal, for a sick broker costs its time limit at every
+    try.
     """
     left = 0
     for name in dict.fromkeys(queues):
         queue = QUEUES[name]
         room = services.dispatcher.room(name)
         if room > 0:
-            for send in _stamp(services, queue, room):
-                crash_point("feed.stamped")
-                if not _publish(services, send):
-                    return left
-                crash_point("feed.sent")
-                left += len(send.ids)
+            sent, refused = _send_all(services, queue, room, whole=not _ready(services, queue, room))
+            left += sent
+            if refused:
+                break
     return left
 
 
-def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
+def offer_ready(services: Services, queues: Iterable[str]) -> list[str]:
+    """Send what is due in those of `queues` that are ready for more, however little it is; returns the others."""
+    others: list[str] = []
+    for name in dict.fromkeys(queues):
+        queue = QUEUES[name]
+        room = services.dispatcher.room(name)
+        if not _ready(services, queue, room):
+            others.append(name)
+        elif _send_all(services, queue, room, whole=False)[1]:
+            break
+    return others
+
+
+def _send_all(services: Services, queue: Queue, room: int, *, whole: bool) -> tuple[int, bool]:
+    """Send what is due, only full chunks if `whole`: how many rows left, and whether the broker refused a message."""
+    sends, left = _stamp(services, queue, room, whole=whole), 0
+    if sends and not whole and queue.name in GATHERED:
+        services.dispatcher.gather(queue.name, sum(len(send.ids) for send in sends))
+    for send in sends:
+        crash_point("feed.stamped")
+        if not _publish(services, send):
+            return left, True
+        crash_point("feed.sent")
+        left += len(send.ids)
+    return left, False
+
+
+def _ready(services: Services, queue: Queue, room: int) -> bool:
+    """Whether a chunk may go that is not full: no message that waits there, nor one that has just left, leaves time to
+    gather more. Urgent work never waits for company.
+    """
+    if queue.priority in URGENT:
+        return room > queue.depth - WAITING
+    if room <= queue.depth - ENOUGH:
+        return False
+    return queue.name not in GATHERED or services.dispatcher.turn(queue.name)
+
+
+def _stamp(services: Services, queue: Queue, room: int, *, whole: bool) -> list[Send]:
     table, now = table_of(queue), services.clock.now()
     with transaction(services.engine, durable=False) as tx:
-        if not _wants(queue, room) and not _fills_one(tx, table, queue, now):
+        if whole and not _fills_one(tx, table, queue, now):
             return []
         first = _TOLD_FIRST if table is REQUESTS else ""
         due, most = _FAIR if table is SIGNALS else _OLDEST.format(which="", order=first), room * queue.chunk
@@ -85,16 +124,6 @@ def _stamp(services: Services, queue: Queue, room: int) -> list[Send]:
 def _size(queue: Queue, rows: int) -> int:
     """How many of so many rows travel together; urgent ones are spread over as many threads as there may be."""
     return min(queue.chunk, max(1, -(-rows // WAITING))) if queue.priority in URGENT else queue.chunk
-
-
-def dry(services: Services, queues: Iterable[str]) -> list[str]:
-    """Those of `queues` that are to get what there is at once, however little."""
-    return [name for name in queues if _wants(QUEUES[name], services.dispatcher.room(name))]
-
-
-def _wants(queue: Queue, room: int) -> bool:
-    """Whether no message that waits there leaves time to gather more."""
-    return room > queue.depth - (WAITING if queue.priority in URGENT else ENOUGH)
 
 
 def _fills_one(tx: Connection, table: Table, queue: Queue, now: datetime) -> bool:

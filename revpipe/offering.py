@@ -53,18 +53,17 @@ class Offering:
         while True:
             queues = self._next()
             try:
-                dry = feed.dry(self._services, queues)
-                feed.offer(self._services, dry)
+                others = feed.offer_ready(self._services, queues)
             except SQLAlchemyError as error:
                 log.warning("not_offered", queues=queues, error=type(error).__name__)
             else:
-                self._let_rest([name for name in queues if name not in dry], dry)
+                self._let_rest(others, [name for name in queues if name not in others])
 
-    def _let_rest(self, full: Iterable[str], dry: Iterable[str]) -> None:
+    def _let_rest(self, others: Iterable[str], offered: Iterable[str]) -> None:
         with self._changed:
-            for name in dry:
+            for name in offered:
                 self._rests.pop(name, None)
-            for name in full:
+            for name in others:
                 self._rests[name] += 1
                 if self._rests[name] <= RESTS:
                     self._resting[name] = time.monotonic() + REST_SECONDS

@@ -209,6 +209,15 @@ class Dispatcher(Protocol):
     def room(self, queue: str) -> int:
         """How many more messages the queue should hold now; 0 if full or the broker can't be asked."""
 
+    def turn(self, queue: str) -> bool:
+        """Whether a chunk that is not full may leave for the queue now; if so, the next one may not for a moment.
+
+        True if the broker can't be asked: a chunk that is too small costs time, one that never leaves a signal.
+        """
+
+    def gather(self, queue: str, rows: int) -> None:
+        """Let that moment be the longer the more rows left in this turn: so many came since the last one."""
+
     def send(
         self,
         stage: str,

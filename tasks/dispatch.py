@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +21,10 @@ from tasks.brokers.redis import RedisBroker
 
 AT_ONCE: Final = 0.5
 """Seconds within which a refusal counts as a dead connection's, so that a second try is worth its time."""
+GATHER_SECONDS: Final = 0.02
+"""From one chunk that is not full to the next for one queue, for each row in the first: docs/decisions/034."""
+GATHER_MOST: Final = 0.3
+"""The longest that can become."""
 WORKER_PUBLISHERS: Final = 2
 """Connections on which a worker publishes the next links of its chains."""
 
@@ -30,6 +35,7 @@ class CeleryDispatcher:
     def __init__(self, app: Celery, broker: Broker) -> None:
         self.app = app
         self.broker = broker
+        self.gathers = True
 
     def room(self, queue: str) -> int:
         """How many more messages the queue should hold now; 0 if full or the broker can't be asked."""
@@ -38,6 +44,21 @@ class CeleryDispatcher:
         except Transient:
             return 0
         return max(0, QUEUES[queue].depth - held)
+
+    def turn(self, queue: str) -> bool:
+        """Whether no turn of the queue lasts any more; the next one begins with the answer."""
+        if not self.gathers:
+            return True
+        try:
+            return self.broker.turn(queue, GATHER_SECONDS)
+        except Transient:
+            return True
+
+    def gather(self, queue: str, rows: int) -> None:
+        """Make the turn last for so many rows, within bounds."""
+        if self.gathers and rows > 1:
+            with suppress(Transient):
+                self.broker.prolong(queue, min(rows * GATHER_SECONDS, GATHER_MOST))
 
     def send(
         self,

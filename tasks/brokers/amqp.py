@@ -52,6 +52,7 @@ class AmqpBroker:
         self._app = app
         self.look_every = look_every
         self._turn = threading.Lock()
+        self._turns: dict[str, float] = {}
         self._connection: Connection | None = None
         self._channel: Any = None
         self._mark: str | None = None
@@ -61,6 +62,17 @@ class AmqpBroker:
     def waiting(self, queue: str) -> int:
         """The number of messages that no worker has; a queue that is gone is made again."""
         return self._ask(lambda channel: int(self._declared(channel, queue).message_count))
+
+    def turn(self, queue: str, seconds: float) -> bool:
+        """RabbitMQ keeps no clock for others, so each process has turns of its own; two threads may share one."""
+        free = time.monotonic() >= self._turns.get(queue, 0.0)
+        if free:
+            self.prolong(queue, seconds)
+        return free
+
+    def prolong(self, queue: str, seconds: float) -> None:
+        """Until when it lasts."""
+        self._turns[queue] = time.monotonic() + seconds
 
     def oldest(self, queue: str) -> datetime | None:
         """When the oldest of the messages at the head was sent, or earlier while workers may hold older ones."""

@@ -24,6 +24,12 @@ class Broker(Protocol):
     def waiting(self, queue: str) -> int:
         """How many messages wait in the queue. Raises Transient."""
 
+    def turn(self, queue: str, seconds: float) -> bool:
+        """Whether no turn of the queue lasts any more; if so one begins, and lasts so long. Raises Transient."""
+
+    def prolong(self, queue: str, seconds: float) -> None:
+        """Let the turn of the queue last so long from now on. Raises Transient."""
+
     def oldest(self, queue: str) -> datetime | None:
         """A time such that the queue has moved past all that was sent before it, None if it has moved past all.
 

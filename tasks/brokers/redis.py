@@ -17,6 +17,7 @@ from tasks.brokers.port import PATIENCE, sent_at
 from tasks.dead_queue import UNDELIVERABLE, DeadQueues
 
 EPOCH_KEY: Final = "revpipe:epoch"
+TURN_KEY: Final = "revpipe:turn:"
 ASKING: Final = 1
 """Connections on which a process asks how full the queues are: a question takes less than a millisecond."""
 
@@ -35,6 +36,16 @@ class RedisBroker:
         """The length of the list."""
         with _in_time():
             return int(self.client.llen(queue))
+
+    def turn(self, queue: str, seconds: float) -> bool:
+        """A key for each queue that lives so long: one turn for all processes."""
+        with _in_time():
+            return bool(self.client.set(f"{TURN_KEY}{queue}", 1, nx=True, px=round(1000 * seconds)))
+
+    def prolong(self, queue: str, seconds: float) -> None:
+        """Let the key live longer."""
+        with _in_time():
+            self.client.set(f"{TURN_KEY}{queue}", 1, px=round(1000 * seconds))
 
     def oldest(self, queue: str) -> datetime | None:
         """When the message at the head of the list was sent."""

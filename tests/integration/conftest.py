@@ -139,6 +139,7 @@ def broker_url(pair: Lease, request: pytest.FixtureRequest) -> str:
 def dispatcher(pair: Lease, broker_url: str) -> Iterator[dispatch.CeleryDispatcher]:
     """The real way to the queues; its own waits are short, so that a broken broker is soon noticed."""
     made = dispatch.connect(Settings(redis_url=pair.redis_url, broker_url=broker_url))
+    made.gathers = False  # What a test sends leaves at once, however little and however soon after the last.
     if isinstance(made.broker, AmqpBroker):
         made.broker.look_every = 0.0  # Tests change a queue behind its back, and at once want to see it noticed.
     yield made

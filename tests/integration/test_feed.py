@@ -1,5 +1,6 @@
 """Feeding the queues: no more than there is room for, in chunks of the queue's size, each row once."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from config.queues import QUEUES, WAITING
 from revpipe import feed
 from revpipe.services import Services
+from tasks import dispatch
+from tasks.dispatch import CeleryDispatcher
 from tests.broker_control import BrokerControl, RedisControl
 from tests.integration.ledger_fixtures import MovableClock, at_once, call, one, put, rows, run_stage, sent
 
@@ -94,6 +97,61 @@ def test_what_is_not_due_yet_stays(services: Services, clock: MovableClock, brok
 def test_a_queue_named_twice_is_fed_once(services: Services, broker: BrokerControl) -> None:
     queue = waiting(services, 5)
     assert feed.offer(services, [queue, queue]) == 5
+
+
+@pytest.fixture
+def gathering(dispatcher: CeleryDispatcher, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Chunks that are not full leave one in a while, as they do outside of tests, only more seldom."""
+    monkeypatch.setattr(dispatch, "GATHER_SECONDS", 2.0)
+    monkeypatch.setattr(dispatch, "GATHER_MOST", 4.0)
+    dispatcher.gathers = True
+    yield
+    dispatcher.gathers = False
+
+
+def leaves_after(services: Services, queue: str) -> float:
+    """Seconds until what is due in a queue leaves it."""
+    began = time.monotonic()
+    while not feed.offer(services, [queue]):
+        assert time.monotonic() < began + 20
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+@pytest.mark.usefixtures("gathering")
+@pytest.mark.parametrize("urgency", ["standard", "low"])
+def test_what_follows_at_once_gathers_and_leaves_together(
+    services: Services, broker: BrokerControl, urgency: str
+) -> None:
+    queue = f"enrich.{urgency}"
+    for name in ("a", "b", "c", "d"):
+        put(services, call(name, f"deal-{name}", urgency=urgency))
+    assert [len(message["ids"]) for message in messages(broker, queue)] == [1]
+    leaves_after(services, queue)
+    assert [len(message["ids"]) for message in messages(broker, queue)] == [1, 3]
+
+
+@pytest.mark.usefixtures("gathering")
+def test_the_more_came_together_the_longer_the_next_ones_gather(services: Services) -> None:
+    queue = "enrich.standard"
+    put(services, call("a", "deal-a"), call("b", "deal-b"), call("c", "deal-c"))
+    put(services, call("d", "deal-d"))
+    assert leaves_after(services, queue) > 2.5
+
+
+@pytest.mark.usefixtures("gathering")
+def test_a_full_chunk_waits_for_nothing(services: Services, broker: BrokerControl) -> None:
+    put(services, call("first"))
+    put(services, *(call(f"c{number}", f"d{number}") for number in range(QUEUES["enrich.standard"].chunk)))
+    assert [len(message["ids"]) for message in messages(broker, "enrich.standard")] == [1, 100]
+
+
+@pytest.mark.usefixtures("gathering")
+@pytest.mark.parametrize("urgency", ["immediate", "high"])
+def test_what_is_urgent_waits_for_no_company(services: Services, broker: BrokerControl, urgency: str) -> None:
+    for name in ("a", "b", "c"):
+        put(services, call(name, f"deal-{name}", urgency=urgency))
+    assert [len(message["ids"]) for message in messages(broker, f"enrich.{urgency}")] == [1, 1, 1]
 
 
 @contextmanager
