@@ -8,6 +8,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from revpipe import garbage
+
 # How long an example may take says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -23,6 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SKIPPED] = []
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage as seldom as a worker does: thousands of tests that are loaded are none."""
+    garbage.look_rarely()
 
 
 @pytest.hookimpl(wrapper=True)
