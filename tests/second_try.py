@@ -19,7 +19,9 @@ MOST: Final = 2
 
 def allowed(failed: Collection[str]) -> bool:
     """Whether these tests, by their ids, may be tried again."""
-    return 0 < len(failed) <= MOST and all(one.startswith(WHOLE_SYSTEMS) and not one.startswith(FINAL) for one in failed)
+    return 0 < len(failed) <= MOST and all(
+        one.startswith(WHOLE_SYSTEMS) and not one.startswith(FINAL) for one in failed
+    )
 
 
 def main() -> int:
