@@ -101,13 +101,9 @@ def _rows(tx: Connection, kind: str, keys: set[str]) -> dict[Name, Found]:
     rows = [dict(row) for row in tx.execute(wanted, {"ids": ids}).mappings()]
     found = {(kind, about.key(row)): _found(kind, row) for row in rows}
     if kind == "plan":
-        missing = {row["signal_id"] for row in rows if any(_of(key, row) and (kind, key) not in found for key in keys)}
-        found = _former(tx, missing) | found
+        replaced = {id_of(key) for key in keys if (kind, key) not in found}
+        found = _former(tx, {row["signal_id"] for row in rows if row["plan_id"] in replaced}) | found
     return {name: one for name, one in found.items() if name[1] in keys}
-
-
-def _of(key: str, row: Mapping[str, Any]) -> bool:
-    return key.startswith(f"{row['plan_id']}@")
 
 
 def _found(kind: str, row: Mapping[str, Any]) -> Found:
