@@ -51,12 +51,14 @@ def test_by_keyboard_only(console: Console) -> None:
     pressed(page, "j")
     expect(article).to_have_attribute("data-action", second)
     page.goto(f"/console/approvals/{first}")
+    # The page is ready for keys once the focus is on what it shows; a key pressed sooner is one for what went before.
+    subject = page.locator("#subject")
     pressed(page, "j")
     expect(article).to_have_attribute("data-action", second)
+    expect(subject).to_be_focused()
     pressed(page, "k")
     expect(article).to_have_attribute("data-action", first)
-    # The page is ready for keys once the focus is on what it shows.
-    expect(page.locator("#subject")).to_be_focused()
+    expect(subject).to_be_focused()
     pressed(page, "a")
     expect(page.locator("#approve")).to_be_focused()
     assert approval_row(console.services, _id(first))["state"] == "open"
