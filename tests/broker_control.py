@@ -104,7 +104,9 @@ class RedisControl:
 
     def held(self, queue: str) -> int:
         with self.client.pipeline() as both:  # One look at both places, or a message may pass between the looks.
-            waiting, taken = both.llen(queue).hvals("unacked").execute()
+            both.llen(queue)
+            both.hvals("unacked")
+            waiting, taken = both.execute()
         return int(waiting) + [json.loads(one)[2] for one in taken].count(queue)
 
     def dead_queue(self, queue: str) -> str:

@@ -1,12 +1,11 @@
 """What people and processes ask of the ledger, at ten thousand and at a million signals, side by side.
 
-`PYTHONPATH=. python tests/benchmarks/growth.py` fills a ledger of its own on embedded servers, which takes a few
-minutes. Both sizes have the same number of open signals, so that what differs is the past. The questions are the
-product's own functions; medians of the rounds count, and the first round is thrown away.
+`python -m tests.benchmarks.growth` fills a ledger of its own on embedded servers, which takes a few minutes, and writes
+`docs/benchmarks/growth.md`. Both sizes have the same number of open signals, so that what differs is the past. The
+questions are the product's own functions; medians of the rounds count, and the first round is thrown away.
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import sys
@@ -28,6 +27,7 @@ from revpipe import (
     approvals,
     balance,
     bootstrap,
+    causes,
     context_needs,
     dead_letters,
     feed,
@@ -46,12 +46,23 @@ from revpipe.generating import fill
 from revpipe.ports import DeadMessage
 from revpipe.services import Services
 
+PAGE: Final = Path(__file__).parents[2] / "docs" / "benchmarks" / "growth.md"
 OPEN: Final = 2_000
 QUEUE: Final = "enrich.low"
 
 
 class RoomForOne:
     """A broker that takes one message at a time and forgets it: what is measured is the ledger."""
+
+    def turn(self, queue: str) -> bool:
+        """Always."""
+        return True
+
+    def gather(self, queue: str, rows: int) -> None:
+        """There is always a turn."""
+
+    def close(self) -> None:
+        """It has no connections."""
 
     def room(self, queue: str) -> int:
         """Always one."""
@@ -86,7 +97,7 @@ def main() -> int:
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--out", type=Path, default=PAGE, help="the page; /dev/null for none")
     options = parser.parse_args()
     found: dict[int, dict[str, float]] = {}
     took: dict[int, float] = {}
@@ -100,7 +111,15 @@ def main() -> int:
                 raw.execute(text("SET statement_timeout = 0"))
                 raw.execute(text("VACUUM (ANALYZE)"))
             found[size] = _ask(services, options.rounds)
-    _tell(found, took, options)
+    lines = _lines(found, took, options)
+    options.out.write_text(_page(lines, options.rounds), encoding="utf-8")
+    sys.stderr.write("\n")
+    table = Table(title=f"medians of {options.rounds} rounds, milliseconds; {OPEN} signals open in both")
+    for head in lines[0]:
+        table.add_column(head, justify="left" if head == "question" else "right")
+    for line in lines[1:]:
+        table.add_row(*line)
+    Console().print(table)
     return 0
 
 
@@ -178,7 +197,8 @@ def _questions(services: Services) -> dict[str, Callable[[], object]]:
         "signals of a deal": within(lambda tx: queries.latest_signals(tx, 30, deal)),
         "trace by signal": within(lambda tx: queries.story(tx, signal_id)),
         "trace by correlation": within(lambda tx: queries.signals_named(tx, str(correlation))),
-        "approvals inbox": within(approvals.listing),
+        "approvals inbox": within(approvals.inbox),
+        "causal page": within(lambda tx: causes.of_signal(services, tx, signal_id)),
         "approvals expiry": lambda: approvals.expire_due(services, limit=1),
         "dead letters list": within(dead_letters.listing),
         "unknown actions": within(unknowns.listing),
@@ -209,18 +229,32 @@ def _subjects(tx: Connection) -> list[str]:
     return [f"deal:{one}" for one in rows.scalars()]
 
 
-def _tell(found: Mapping[int, Mapping[str, float]], took: Mapping[int, float], options: argparse.Namespace) -> None:
+def _lines(
+    found: Mapping[int, Mapping[str, float]], took: Mapping[int, float], options: argparse.Namespace
+) -> list[tuple[str, str, str, str]]:
     small, large = found[options.small], found[options.large]
-    table = Table(title=f"medians of {options.rounds} rounds, milliseconds; {OPEN} signals open in both")
-    for head in ("question", f"{options.small:,}", f"{options.large:,}", "ratio"):
-        table.add_column(head, justify="left" if head == "question" else "right")
-    for name in small:
-        table.add_row(name, f"{small[name]:.2f}", f"{large[name]:.2f}", f"{large[name] / small[name]:.2f}")
-    table.add_row("filled in", *(f"{took[size]:.0f} s" for size in (options.small, options.large)), "")
-    sys.stderr.write("\n")
-    Console().print(table)
-    if options.json:
-        options.json.write_text(json.dumps({"open": OPEN, "filled_s": took, "medians_ms": found}, indent=2) + "\n")
+    return [
+        ("question", f"{options.small:,}", f"{options.large:,}", "ratio"),
+        *((one, f"{small[one]:.2f}", f"{large[one]:.2f}", f"{large[one] / small[one]:.2f}") for one in small),
+        ("filled in", f"{took[options.small]:.0f} s", f"{took[options.large]:.0f} s", ""),
+    ]
+
+
+def _page(lines: Sequence[Sequence[str]], rounds: int) -> str:
+    head, *rows = (f"| {' | '.join(line)} |" for line in lines)
+    told = [
+        "# What a long past costs",
+        "",
+        f"Made by `python -m tests.benchmarks.growth` on {datetime.now(UTC):%Y-%m-%d}: milliseconds, medians of",
+        f"{rounds} rounds, on a ledger of so many signals, {OPEN:,} of them open in both. Throughput at both is in the",
+        "[targets](README.md#targets). That nothing reads a large table whole is a test (docs/decisions/017).",
+        "",
+        head,
+        "| --- | ---: | ---: | ---: |",
+        *rows,
+        "",
+    ]
+    return "\n".join(told)
 
 
 if __name__ == "__main__":

@@ -31,17 +31,21 @@ _HISTORY = {"open_actions": [], "actions_30d": 0, "signals_7d": 3}
 def book(count: int = MAX_RULES) -> RuleBook:
     """The shipped rules and variations of them, `count` in all."""
     shipped = yaml.safe_load((bootstrap.CONFIG / "rules.yaml").read_text("utf-8"))
-    rules = []
+    rules: list[Json] = []
     for turn, rule in itertools.product(range(count), shipped["rules"]):
         if len(rules) == count:
             break
         when = "true" if rule["when"] is True else str(rule["when"])
-        varied = _THRESHOLD.sub(lambda found, turn=turn: f"{found[1]}{int(found[2]) + turn}", when)
+        varied = _raised(when, turn)
         # Plain YAML 1.1 takes the key `on` for the word yes. With another threshold a rule's tests no longer hold.
         others = {name: value for name, value in rule.items() if name not in (True, "tests")}
         rules.append({**others, "on": rule[True], "id": f"{rule['id'][:56]}-{turn}", "when": varied})
     text = json.dumps({"urgency": shipped["urgency"], "rules": rules}, indent=1)  # JSON is YAML
     return bootstrap.read_rules(Settings(), text, "many rules")
+
+
+def _raised(condition: str, by: int) -> str:
+    return _THRESHOLD.sub(lambda found: f"{found[1]}{int(found[2]) + by}", condition)
 
 
 def measure(signals: int = 2_000) -> Json:

@@ -96,7 +96,8 @@ def _done(ledger: LedgerView, deals: Sequence[str]) -> bool:
 def _spacing(ledger: LedgerView, deals: Sequence[str]) -> float:
     """Seconds from one alert to the next, on average."""
     times = sorted(one["done_at"] for one in _of(ledger, deals))
-    return round((times[-1] - times[0]).total_seconds() / (len(times) - 1), 2)
+    seconds: float = (times[-1] - times[0]).total_seconds()
+    return round(seconds / (len(times) - 1), 2)
 
 
 def _counts(ledger: LedgerView, logs: Path, ended: Sequence[dict[str, Any]]) -> dict[str, Any]:
