@@ -1,7 +1,7 @@
 """Moving due rows to their queues: used at ingest, by the stages and by the keeper alike."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -58,15 +58,21 @@ def offer(services: Services, queues: Iterable[str]) -> int:
     return left
 
 
-def offer_ready(services: Services, queues: Iterable[str]) -> list[str]:
-    """Send what is due in those of `queues` that are ready for more, however little it is; returns the others."""
+def offer_ready(services: Services, queues: Iterable[str], full: Collection[str] = ()) -> list[str]:
+    """Send what is due in those of `queues` that are ready for more, however little it is; returns the others.
+
+    Of those `full` may hold a whole chunk, and where hardly a message waits that is sent as well.
+    """
     others: list[str] = []
     for name in dict.fromkeys(queues):
         queue = QUEUES[name]
         room = services.dispatcher.room(name)
-        if not _ready(services, queue, room):
+        ready = _ready(services, queue, room)
+        if not ready:
             others.append(name)
-        elif _send_all(services, queue, room, whole=False)[1]:
+            if name not in full or room <= queue.depth - ENOUGH:
+                continue
+        if _send_all(services, queue, room, whole=not ready)[1]:
             break
     return others
 

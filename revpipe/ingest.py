@@ -28,16 +28,16 @@ DATABASE_AWAY: Final = (OperationalError, InterfaceError, TimeoutError)
 
 def receive(source: Source, request: InboundRequest, services: Services) -> Receipt:
     """Take one webhook in and send what it held on its way: see Intake."""
-    return Intake(services, lambda queues: feed.offer(services, queues)).receive(source, request)
+    return Intake(services, lambda queues, _: feed.offer(services, queues)).receive(source, request)
 
 
 class Intake:
     """Takes webhooks in. Requests that come while a transaction is under way share the next one.
 
-    `offer` is told the queues that got rows, after each commit.
+    `offer` is told the queues that got rows, and how many came, after each commit.
     """
 
-    def __init__(self, services: Services, offer: Callable[[Iterable[str]], object]) -> None:
+    def __init__(self, services: Services, offer: Callable[[Iterable[str], int], object]) -> None:
         self._services = services
         self._offer = offer
         self._store = Gathering(self._store_all, nobodys=DATABASE_AWAY)
@@ -68,7 +68,7 @@ class Intake:
                 name = f"duplicates:{source.name}"
                 counters.add(self._services.engine, name, request.received_at, receipt.duplicates)
             if receipt.queues:
-                self._offer(receipt.queues)
+                self._offer(receipt.queues, receipt.accepted)
         return receipt
 
     def _store_all(self, found: Sequence[Arrival]) -> list[Receipt]:

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from config.queues import QUEUES
 from revpipe import feed
 from revpipe.services import Services
 
@@ -31,14 +32,19 @@ class Offering:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._asked: dict[str, None] = {}
+        self._came: Counter[str] = Counter()
         self._resting: dict[str, float] = {}
         self._rests: Counter[str] = Counter()
         self._changed = Condition()
         self._thread: Thread | None = None
 
-    def soon(self, queues: Iterable[str]) -> None:
-        """Offer `queues` as soon as can be; returns at once."""
+    def soon(self, queues: Iterable[str], rows: int = 1) -> None:
+        """Offer `queues`, in which there are so many rows more, as soon as can be; returns at once."""
         with self._changed:
+            for name in queues:
+                self._came[name] += rows
+                if self._came[name] >= QUEUES[name].chunk:
+                    self._resting.pop(name, None)
             awake = [name for name in queues if name not in self._resting]
             if not awake:
                 return
@@ -53,16 +59,25 @@ class Offering:
         while True:
             queues = self._next()
             try:
-                others = feed.offer_ready(self._services, queues)
+                others = feed.offer_ready(self._services, queues, self._full(queues))
             except SQLAlchemyError as error:
                 log.warning("not_offered", queues=queues, error=type(error).__name__)
             else:
                 self._let_rest(others, [name for name in queues if name not in others])
 
+    def _full(self, queues: Iterable[str]) -> list[str]:
+        """Those that got a whole chunk since that was last asked, or since they were last sent to."""
+        with self._changed:
+            full = [name for name in queues if self._came[name] >= QUEUES[name].chunk]
+            for name in full:
+                del self._came[name]
+            return full
+
     def _let_rest(self, others: Iterable[str], offered: Iterable[str]) -> None:
         with self._changed:
             for name in offered:
                 self._rests.pop(name, None)
+                self._came.pop(name, None)
             for name in others:
                 self._rests[name] += 1
                 if self._rests[name] <= RESTS:

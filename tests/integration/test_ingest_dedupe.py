@@ -230,7 +230,7 @@ def test_deliveries_that_share_a_transaction_keep_their_own_receipts(services: S
 
 
 def test_requests_at_once_are_each_answered_for_their_own(services: Services) -> None:
-    intake = ingest.Intake(services, lambda queues: None)
+    intake = ingest.Intake(services, lambda queues, rows: None)
     receipts: dict[int, arrivals.Receipt] = {}
 
     def post(number: int) -> None:

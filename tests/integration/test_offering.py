@@ -4,9 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+
+from config.queues import QUEUES
 from revpipe import feed
 from revpipe.offering import REST_SECONDS, RESTS, Offering
 from revpipe.services import Services
+from tasks.dispatch import CeleryDispatcher
 from tests.broker_control import BrokerControl
 from tests.integration.ledger_fixtures import call, put, rows, take_messages
 
@@ -55,6 +59,22 @@ def test_what_comes_while_a_message_waits_is_sent_once_that_is_taken(services: S
     assert sent(services) == before
     take_messages(services, "enrich")
     assert came_true(lambda: sent(services) == 3, seconds=RESTS * REST_SECONDS + 5)
+
+
+def test_a_full_chunk_leaves_at_once_and_less_waits_its_turn(
+    services: Services, broker: BrokerControl, dispatcher: CeleryDispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "gathers", True)
+    dispatcher.broker.prolong(QUEUE, 60)
+    waiting(services, "a", "b")
+    offering, chunk = Offering(services), QUEUES[QUEUE].chunk
+    offering.soon([QUEUE], 2)
+    time.sleep(3 * REST_SECONDS)
+    assert broker.count(QUEUE) == 0
+    waiting(services, *(f"c{number}" for number in range(chunk)))
+    offering.soon([QUEUE], chunk)
+    assert came_true(lambda: broker.count(QUEUE) > 0)
+    assert sent(services) >= chunk
 
 
 def test_a_queue_that_nobody_works_is_left_to_the_keeper(services: Services) -> None:
