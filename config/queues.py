@@ -58,8 +58,8 @@ class Queue:
 
 WAITING: Final = 4
 """Threads for work that mostly waits for vendors."""
-COMPUTING: Final = 1
-"""Threads for work that computes: Python lets one compute at a time, and a second only makes its chunks smaller. More
+COMPUTING: Final = 2
+"""Threads for work that computes: Python lets one compute at a time, and meanwhile the other waits for the ledger. More
 of it needs further processes; docs/decisions/025-threads-by-kind-of-work.md has the measurements."""
 LOW_BOUND_SECONDS: Final = 20.0
 """Within that a low chunk that was sent is claimed, whatever floods the other queues: a worker of 19 queues and four
