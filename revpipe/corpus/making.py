@@ -10,7 +10,7 @@ from revpipe import contexts, schemas
 from revpipe.context_needs import ContextNeeds
 from revpipe.corpus import happenings, mix
 from revpipe.corpus import world as worlds
-from revpipe.corpus.happenings import Happening
+from revpipe.corpus.happening import Happening
 from revpipe.ports import Accepted, Delivery, InboundRequest, Part, Source
 from revpipe.signals import Signal, stable_id
 
