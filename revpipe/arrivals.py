@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from config.queues import queue_for
-from revpipe import bulk, dead_letters, tallies, trail
+from revpipe import dead_letters, tallies, trail
 from revpipe.db import sql, to_json
 from revpipe.ports import Accepted, Delivery, Refused
 from revpipe.services import Services
@@ -24,6 +24,10 @@ KEPT_HEADERS: Final = (
 )
 """Headers worth keeping: none that authenticates, for a stored secret is one more to lose."""
 COLUMNS: Final = tuple(Signal.__slots__)
+_AT_FIRST: Final = (
+    *("priority", "expires_at", "due_at", "state", "stage", "queue", "disposition", "reason", "done_at"),
+)
+"""Columns beside the signal's own that it has from the start."""
 
 
 @dataclass(slots=True)
@@ -65,22 +69,22 @@ def store(tx: Connection, arrivals: Sequence[Arrival], services: Services) -> li
     for at, arrival in enumerate(arrivals):
         for key in arrival.found.accepted:
             first.setdefault(key, at)
-    fresh = insert_signals(tx, services, [arrivals[first[key]].found.accepted[key] for key in sorted(first)])
+    steps = [
+        (arrival.delivery.request.received_at, received(arrival.delivery, event))
+        for at, arrival in enumerate(arrivals)
+        for key, event in arrival.found.accepted.items()
+        if first[key] == at
+    ]
+    values = {
+        "signals": to_json([_row(arrivals[first[key]].found.accepted[key], services) for key in sorted(first)]),
+        "steps": to_json(trail.rows(steps)),
+        **_columns([_delivery(arrival) for arrival in arrivals]),
+    }
+    fresh = set(tx.scalars(sql(_STORE), values))
     new = [[key for key in one.found.accepted if key in fresh and first[key] == at] for at, one in enumerate(arrivals)]
-    receipts = [_receipt(arrival, ids) for arrival, ids in zip(arrivals, new, strict=True)]
-    rows = [_delivery(arrival.delivery, receipt) for arrival, receipt in zip(arrivals, receipts, strict=True)]
-    tx.execute(sql(_DELIVERIES), {name: [row[name] for row in rows] for name in rows[0]})
-    for arrival in arrivals:
-        if arrival.found.refused:
-            _bury_refused(tx, arrival.delivery, arrival.found.refused)
-    trail.record_all(
-        tx,
-        [
-            (arrival.delivery.request.received_at, _entries(tx, arrival, set(ids)))
-            for arrival, ids in zip(arrivals, new, strict=True)
-        ],
-    )
-    return receipts
+    for arrival, ids in zip(arrivals, new, strict=True):
+        _tell_of_the_rest(tx, arrival, set(ids))
+    return [_receipt(arrival, ids) for arrival, ids in zip(arrivals, new, strict=True)]
 
 
 def insert_signals(tx: Connection, services: Services, events: Sequence[Accepted]) -> set[uuid.UUID]:
@@ -88,12 +92,9 @@ def insert_signals(tx: Connection, services: Services, events: Sequence[Accepted
 
     `events` are in id order, so that two transactions with the same events never wait for each other in a ring.
     """
-    rows = [_row(event, services) for event in events]
-    inserted = bulk.insert(tx, "signals", rows, "ON CONFLICT DO NOTHING RETURNING signal_id")
-    fresh = set(inserted.scalars()) if inserted else set()
-    came = [event for event in events if event.signal.signal_id in fresh]
-    tallies.accepted(tx, [(one.signal.received_at, "suppressed" if one.suppressed else None) for one in came])
-    return fresh
+    if not events:
+        return set()
+    return set(tx.scalars(sql(_INSERT), {"signals": to_json([_row(event, services) for event in events])}))
 
 
 def received(delivery: Delivery, event: Accepted) -> list[trail.Entry]:
@@ -149,8 +150,8 @@ def _row(event: Accepted, services: Services) -> dict[str, Any]:
     }
 
 
-def _delivery(delivery: Delivery, receipt: Receipt) -> dict[str, Any]:
-    request = delivery.request
+def _delivery(arrival: Arrival) -> dict[str, Any]:
+    delivery, request, found = arrival.delivery, arrival.delivery.request, arrival.found
     return {
         "received_at": request.received_at,
         "delivery_id": delivery.delivery_id,
@@ -159,18 +160,38 @@ def _delivery(delivery: Delivery, receipt: Receipt) -> dict[str, Any]:
         "target": request.target.split("?")[0].replace("\0", "")[:500],
         "headers": to_json(_headers(request.headers)),
         "body": request.body,
-        "accepted": receipt.accepted,
-        "duplicates": receipt.duplicates,
-        "rejected": receipt.rejected,
+        "events": found.repeated + len(found.accepted),
+        "rejected": len(found.refused),
     }
 
 
-# Raw bodies are no JSON, so these rows do not travel as `bulk` has them.
-_DELIVERIES: Final = (
-    "INSERT INTO deliveries (received_at, delivery_id, correlation_id, source, target, headers, body, accepted,"
-    " duplicates, rejected) SELECT * FROM unnest(CAST(:received_at AS timestamptz[]), CAST(:delivery_id AS uuid[]),"
-    " CAST(:correlation_id AS uuid[]), CAST(:source AS text[]), CAST(:target AS text[]), CAST(:headers AS jsonb[]),"
-    " CAST(:body AS bytea[]), CAST(:accepted AS int[]), CAST(:duplicates AS int[]), CAST(:rejected AS int[]))"
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+# What came in is written in one statement: to a webhook of one signal each further one would cost as much as all else
+# that the web process does for it. Raw bodies are no JSON, so deliveries travel column by column.
+_FRESH: Final = (
+    f"WITH fresh AS (INSERT INTO signals ({', '.join((*COLUMNS, *_AT_FIRST))})"  # noqa: S608
+    f" SELECT {', '.join((*COLUMNS, *_AT_FIRST))} FROM json_populate_recordset(CAST(NULL AS signals),"
+    " CAST(:signals AS json)) ON CONFLICT DO NOTHING RETURNING signal_id, delivery_id, received_at, disposition),"
+    f" counted AS ({tallies.CAME})"
+)
+_INSERT: Final = f"{_FRESH} SELECT signal_id FROM fresh"  # noqa: S608
+_STORE: Final = (
+    f"{_FRESH}, told AS (INSERT INTO trail ({', '.join(trail.COLUMNS)})"  # noqa: S608
+    f" SELECT {', '.join(f'step.{name}' for name in trail.COLUMNS)}"
+    " FROM json_populate_recordset(CAST(NULL AS trail), CAST(:steps AS json)) AS step"
+    " WHERE step.signal_id IN (SELECT signal_id FROM fresh)),"
+    " kept AS (INSERT INTO deliveries (received_at, delivery_id, correlation_id, source, target, headers, body,"
+    " accepted, duplicates, rejected) SELECT d.received_at, d.delivery_id, d.correlation_id, d.source, d.target,"
+    " d.headers, d.body, came.n, d.events - came.n, d.rejected"
+    " FROM unnest(CAST(:received_at AS timestamptz[]), CAST(:delivery_id AS uuid[]), CAST(:correlation_id AS uuid[]),"
+    " CAST(:source AS text[]), CAST(:target AS text[]), CAST(:headers AS jsonb[]), CAST(:body AS bytea[]),"
+    " CAST(:events AS int[]), CAST(:rejected AS int[])) AS d(received_at, delivery_id, correlation_id, source, target,"
+    " headers, body, events, rejected),"
+    " LATERAL (SELECT count(*) AS n FROM fresh WHERE fresh.delivery_id = d.delivery_id) AS came)"
+    " SELECT signal_id FROM fresh"
 )
 
 
@@ -196,14 +217,19 @@ def _bury_refused(tx: Connection, delivery: Delivery, refused: Sequence[Refused]
     dead_letters.bury(tx, list(letters.values()), delivery.request.received_at)
 
 
-def _entries(tx: Connection, arrival: Arrival, fresh: set[uuid.UUID]) -> list[trail.Entry]:
+def _tell_of_the_rest(tx: Connection, arrival: Arrival, fresh: set[uuid.UUID]) -> None:
+    """What a delivery holds beside new signals: such as were there before, and what can't become one."""
     delivery, found = arrival.delivery, arrival.found
-    entries = [entry for key in found.accepted if key in fresh for entry in received(delivery, found.accepted[key])]
-    entries += _duplicates(tx, delivery, [key for key in found.accepted if key not in fresh])
+    again = [key for key in found.accepted if key not in fresh]
+    if not again and not found.refused:
+        return
+    if found.refused:
+        _bury_refused(tx, delivery, found.refused)
+    entries = _duplicates(tx, delivery, again)
     for one in found.refused:
         detail = {"reason": one.reason, "stage": "ingest"}
         entries.append(trail.Entry("refused", None, None, delivery.correlation_id, detail))
-    return entries
+    trail.record(tx, delivery.request.received_at, entries)
 
 
 def _duplicates(tx: Connection, delivery: Delivery, ids: Sequence[uuid.UUID]) -> list[trail.Entry]:

@@ -3,14 +3,11 @@
 A tally is a row of its own: who only adds never waits for another, as all would for one counter row.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from revpipe import bulk
 from revpipe.db import sql, transaction
 
 ACCEPTED: Final = "accepted"
@@ -30,15 +27,13 @@ CHANGED: Final = (
 """SQL behind a CTE `mine` (received_at, and the disposition so far) whose signals now have `:disposition`."""
 
 
-def accepted(tx: Connection, signals: Sequence[tuple[datetime, str | None]]) -> None:
-    """Count signals that were inserted: when each was received, and its disposition if it has ended already."""
-    counts = Counter[tuple[datetime, str]]()
-    for received_at, disposition in signals:
-        hour = hour_of(received_at)
-        counts[hour, ACCEPTED] += 1
-        if disposition is not None:
-            counts[hour, disposition] += 1
-    bulk.insert(tx, "tallies", [{"hour": hour, "name": name, "n": n} for (hour, name), n in counts.items()])
+CAME: Final = (
+    "INSERT INTO tallies (hour, name, n) SELECT hour, name, count(*) FROM ("  # noqa: S608
+    f"SELECT date_trunc('hour', received_at, 'UTC') AS hour, '{ACCEPTED}' AS name FROM fresh UNION ALL "
+    "SELECT date_trunc('hour', received_at, 'UTC'), disposition FROM fresh WHERE disposition IS NOT NULL"
+    ") AS came GROUP BY hour, name"
+)
+"""SQL behind a CTE `fresh` (received_at, and the disposition if any) of signals that were inserted."""
 
 
 def hour_of(at: datetime) -> datetime:

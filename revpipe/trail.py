@@ -4,12 +4,14 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from revpipe import bulk
 from revpipe.ids import uuid7
+
+COLUMNS: Final = ("at", "trail_id", "correlation_id", "signal_id", "action_id", "what", "detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,12 @@ class Entry:
 
 def record(tx: Connection, at: datetime, entries: Iterable[Entry]) -> None:
     """Append `entries` in their order."""
-    record_all(tx, [(at, entries)])
+    bulk.insert(tx, "trail", rows([(at, entries)]))
 
 
-def record_all(tx: Connection, moments: Iterable[tuple[datetime, Iterable[Entry]]]) -> None:
-    """Append what happened at several moments, in this order."""
-    rows = [
+def rows(moments: Iterable[tuple[datetime, Iterable[Entry]]]) -> list[dict[str, Any]]:
+    """What happened at several moments, in this order, as rows of the table."""
+    return [
         {
             "at": at,
             "trail_id": uuid7(),
@@ -43,4 +45,3 @@ def record_all(tx: Connection, moments: Iterable[tuple[datetime, Iterable[Entry]
         for at, entries in moments
         for entry in entries
     ]
-    bulk.insert(tx, "trail", rows)
