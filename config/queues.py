@@ -67,8 +67,8 @@ slots comes to each of the eight chunks that may be before it after 18 others of
 work fills the machine that it shares (tasks/giving_way.py), it may wait longer."""
 GROUP: Final = 10
 """How many rows pass quarantine together that have not yet died there."""
-_CHUNK: Final = {"immediate": 10, "high": 20, "standard": 100, "low": 100}
-"""What fits one batch call to a CRM; docs/decisions/015-chunks-and-fairness.md has the measurements."""
+_CHUNK: Final = {"immediate": 10, "high": 20, "standard": 300, "low": 300}
+"""As much as pays; docs/decisions/015-chunks-and-fairness.md has the measurements."""
 
 
 def _stage_queue(stage: str, priority: str) -> Queue:

@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from config.queues import queue_for
-from revpipe import dead_letters, tallies, trail
-from revpipe.db import sql, to_json
+from revpipe import bulk, dead_letters, tallies, trail
+from revpipe.db import sql
 from revpipe.ports import Accepted, Delivery, Refused
 from revpipe.services import Services
 from revpipe.signals import Signal
@@ -24,10 +25,14 @@ KEPT_HEADERS: Final = (
 )
 """Headers worth keeping: none that authenticates, for a stored secret is one more to lose."""
 COLUMNS: Final = tuple(Signal.__slots__)
-_AT_FIRST: Final = (
+_SIGNAL: Final = (
+    *COLUMNS,
     *("priority", "expires_at", "due_at", "state", "stage", "queue", "disposition", "reason", "done_at"),
 )
-"""Columns beside the signal's own that it has from the start."""
+"""The columns that a signal has from the start."""
+_KEPT: Final = ("received_at", "delivery_id", "correlation_id", "source", "target", "headers", "body", "rejected")
+_DELIVERY: Final = (*_KEPT, "duplicates")
+"""What is known of a delivery before it is stored; for `duplicates` stands how many signals it holds in all."""
 
 
 @dataclass(slots=True)
@@ -75,10 +80,12 @@ def store(tx: Connection, arrivals: Sequence[Arrival], services: Services) -> li
         for key, event in arrival.found.accepted.items()
         if first[key] == at
     ]
+    places = {key: place for arrival in arrivals for place, key in enumerate(arrival.found.accepted)}
+    rows = [_row(arrivals[first[key]].found.accepted[key], services, places[key]) for key in sorted(first)]
     values = {
-        "signals": to_json([_row(arrivals[first[key]].found.accepted[key], services) for key in sorted(first)]),
-        "steps": to_json(trail.rows(steps)),
-        **_columns([_delivery(arrival) for arrival in arrivals]),
+        **bulk.values("signals", _SIGNAL, rows),
+        **bulk.values("trail", trail.COLUMNS, trail.rows(steps), "step_"),
+        **bulk.values("deliveries", _DELIVERY, map(_delivery, arrivals), "d_"),
     }
     fresh = set(tx.scalars(sql(_STORE), values))
     new = [[key for key in one.found.accepted if key in fresh and first[key] == at] for at, one in enumerate(arrivals)]
@@ -94,7 +101,8 @@ def insert_signals(tx: Connection, services: Services, events: Sequence[Accepted
     """
     if not events:
         return set()
-    return set(tx.scalars(sql(_INSERT), {"signals": to_json([_row(event, services) for event in events])}))
+    rows = [_row(event, services) for event in events]
+    return set(tx.scalars(sql(_INSERT), bulk.values("signals", _SIGNAL, rows)))
 
 
 def received(delivery: Delivery, event: Accepted) -> list[trail.Entry]:
@@ -127,14 +135,16 @@ def _receipt(arrival: Arrival, fresh: Sequence[uuid.UUID]) -> Receipt:
     )
 
 
-def _row(event: Accepted, services: Services) -> dict[str, Any]:
+def _row(event: Accepted, services: Services, place: int = 0) -> dict[str, Any]:
+    """`place` is where the signal stands in its delivery: signals come due in this order, so that what a file tells of
+    one company in a row travels together, and is asked for once."""
     signal = event.signal
     row = {
         **{name: getattr(signal, name) for name in COLUMNS},
         "payload": dict(signal.payload),
         "priority": signal.urgency,
         "expires_at": signal.received_at + services.needs.expires(signal),
-        "due_at": signal.received_at,
+        "due_at": signal.received_at + timedelta(microseconds=place),
     }
     if event.suppressed:
         ended = {"state": "done", "stage": None, "queue": None, "disposition": "suppressed"}
@@ -151,46 +161,38 @@ def _row(event: Accepted, services: Services) -> dict[str, Any]:
 
 
 def _delivery(arrival: Arrival) -> dict[str, Any]:
-    delivery, request, found = arrival.delivery, arrival.delivery.request, arrival.found
+    delivery, request = arrival.delivery, arrival.delivery.request
     return {
         "received_at": request.received_at,
         "delivery_id": delivery.delivery_id,
         "correlation_id": delivery.correlation_id,
         "source": delivery.source,
         "target": request.target.split("?")[0].replace("\0", "")[:500],
-        "headers": to_json(_headers(request.headers)),
+        "headers": _headers(request.headers),
         "body": request.body,
-        "events": found.repeated + len(found.accepted),
-        "rejected": len(found.refused),
+        "rejected": len(arrival.found.refused),
+        "duplicates": arrival.found.repeated + len(arrival.found.accepted),
     }
 
 
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
 # What came in is written in one statement: to a webhook of one signal each further one would cost as much as all else
-# that the web process does for it. Raw bodies are no JSON, so deliveries travel column by column.
+# that the web process does for it.
+_SIGNALS, _GIVEN = bulk.selected("signals", _SIGNAL)
+_STEPS, _TOLD = bulk.selected("trail", trail.COLUMNS, "step_")
+_DELIVERIES, _CAME = bulk.selected("deliveries", _DELIVERY, "d_")
 _FRESH: Final = (
-    f"WITH fresh AS (INSERT INTO signals ({', '.join((*COLUMNS, *_AT_FIRST))})"  # noqa: S608
-    f" SELECT {', '.join((*COLUMNS, *_AT_FIRST))} FROM json_populate_recordset(CAST(NULL AS signals),"
-    " CAST(:signals AS json)) ON CONFLICT DO NOTHING RETURNING signal_id, delivery_id, received_at, disposition),"
+    f"WITH fresh AS (INSERT INTO signals ({', '.join(_SIGNAL)}) SELECT {_SIGNALS} FROM {_GIVEN}"  # noqa: S608
+    " ON CONFLICT DO NOTHING RETURNING signal_id, delivery_id, received_at, disposition),"
     f" counted AS ({tallies.CAME})"
 )
 _INSERT: Final = f"{_FRESH} SELECT signal_id FROM fresh"  # noqa: S608
 _STORE: Final = (
-    f"{_FRESH}, told AS (INSERT INTO trail ({', '.join(trail.COLUMNS)})"  # noqa: S608
-    f" SELECT {', '.join(f'step.{name}' for name in trail.COLUMNS)}"
-    " FROM json_populate_recordset(CAST(NULL AS trail), CAST(:steps AS json)) AS step"
-    " WHERE step.signal_id IN (SELECT signal_id FROM fresh)),"
-    " kept AS (INSERT INTO deliveries (received_at, delivery_id, correlation_id, source, target, headers, body,"
-    " accepted, duplicates, rejected) SELECT d.received_at, d.delivery_id, d.correlation_id, d.source, d.target,"
-    " d.headers, d.body, came.n, d.events - came.n, d.rejected"
-    " FROM unnest(CAST(:received_at AS timestamptz[]), CAST(:delivery_id AS uuid[]), CAST(:correlation_id AS uuid[]),"
-    " CAST(:source AS text[]), CAST(:target AS text[]), CAST(:headers AS jsonb[]), CAST(:body AS bytea[]),"
-    " CAST(:events AS int[]), CAST(:rejected AS int[])) AS d(received_at, delivery_id, correlation_id, source, target,"
-    " headers, body, events, rejected),"
-    " LATERAL (SELECT count(*) AS n FROM fresh WHERE fresh.delivery_id = d.delivery_id) AS came)"
+    f"{_FRESH}, told AS (INSERT INTO trail ({', '.join(trail.COLUMNS)}) SELECT {_STEPS} FROM {_TOLD}"  # noqa: S608
+    " WHERE step_given.signal_id IN (SELECT signal_id FROM fresh)),"
+    f" came AS (SELECT {_DELIVERIES},"
+    f" (SELECT count(*) FROM fresh WHERE fresh.delivery_id = d_given.delivery_id) AS accepted FROM {_CAME}),"
+    f" kept AS (INSERT INTO deliveries ({', '.join(_KEPT)}, accepted, duplicates)"
+    f" SELECT {', '.join(_KEPT)}, accepted, duplicates - accepted FROM came)"
     " SELECT signal_id FROM fresh"
 )
 

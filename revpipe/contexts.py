@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from revpipe.columns import Uuids
 from revpipe.db import sql
 from revpipe.ports import Part, Parts
 from revpipe.schemas.upcast import to_current
@@ -57,7 +58,7 @@ def stored(tx: Connection, signal_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, t
         return {}
     rows = tx.execute(
         sql("SELECT signal_id, parts, schema_version FROM contexts WHERE signal_id = ANY(:ids)"),
-        {"ids": list(signal_ids)},
+        {"ids": Uuids(signal_ids)},
     )
     return {row.signal_id: (row.parts, row.schema_version) for row in rows}
 

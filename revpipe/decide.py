@@ -24,6 +24,7 @@ from revpipe import (
     work,
 )
 from revpipe.cases import Case
+from revpipe.columns import Texts
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
 from revpipe.decisions import Decision, decide, plan_id
@@ -105,7 +106,7 @@ def _lock_subjects(tx: Connection, subjects: Sequence[str]) -> None:
             " (SELECT DISTINCT hashtextextended(subject, 0) AS key FROM unnest(CAST(:subjects AS text[])) AS subject"
             " ORDER BY 1) AS keys"
         ),
-        {"subjects": sorted(set(subjects))},
+        {"subjects": Texts(sorted(set(subjects)))},
     )
 
 

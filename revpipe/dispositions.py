@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping
 
 from revpipe import tallies, trail
+from revpipe.columns import Uuids
 from revpipe.db import sql
 from revpipe.models.action import OPEN
 from revpipe.models.signal import DISPOSITIONS
@@ -38,7 +39,7 @@ def settle(tx: Connection, signal_ids: Sequence[uuid.UUID], now: datetime) -> No
     The signal's row is locked before its actions are read: of two actions that end at once, the second
     sees the first.
     """
-    ids = sorted(set(signal_ids))
+    ids = Uuids(sorted(set(signal_ids)))
     if not ids:
         return
     tx.execute(sql("SELECT 1 FROM signals WHERE signal_id = ANY(:ids) ORDER BY signal_id FOR UPDATE"), {"ids": ids})
@@ -81,7 +82,7 @@ def finish(tx: Connection, ids: Sequence[uuid.UUID], disposition: str, reason: s
                 " waits_for = NULL, gathering = NULL FROM mine WHERE s.signal_id = mine.signal_id)"
                 f" {tallies.CHANGED}"
             ),
-            {"ids": sorted(ids), "disposition": disposition, "reason": reason, "now": now},
+            {"ids": Uuids(sorted(ids)), "disposition": disposition, "reason": reason, "now": now},
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from revpipe import bulk, cached_parts, call_history, contexts, failures, schemas, stage, trail, work
+from revpipe.columns import Uuids
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
 from revpipe.errors import RevpipeError, Transient
@@ -40,7 +41,7 @@ def _enrich(held: Claim, services: Services) -> stage.HandOn:
             failed.append(failures.Failure(row, error))
     now = services.clock.now()
     with transaction(services.engine) as tx:
-        held_ids = {"ids": list(signals)}
+        held_ids = {"ids": Uuids(signals)}
         stored = set(tx.scalars(sql("SELECT signal_id FROM contexts WHERE signal_id = ANY(:ids)"), held_ids))
         todo = [signal for key, signal in signals.items() if key not in stored]
         found = recall(tx, todo, services, now)

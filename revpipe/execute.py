@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from revpipe import approvals, dispositions, recipients, stage, trail, work
+from revpipe.columns import Uuids
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
 from revpipe.releases import make_ready
@@ -81,6 +82,6 @@ def _planned(tx: Connection, signal_ids: set[uuid.UUID]) -> list[dict[str, Any]]
             " replayed_at, recipient FROM actions"
             " WHERE signal_id = ANY(:ids) AND state = 'planned' ORDER BY action_id FOR UPDATE"
         ),
-        {"ids": sorted(signal_ids)},
+        {"ids": Uuids(sorted(signal_ids))},
     )
     return [dict(row) for row in rows.mappings()]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from revpipe.columns import Texts
 from revpipe.db import sql
 from revpipe.models.action import OPEN
 
@@ -100,7 +101,7 @@ def read(tx: Connection, subjects: Sequence[str], now: datetime, cooldown: timed
     if not known:
         return known
     wanted = {
-        "subjects": list(known),
+        "subjects": Texts(known),
         "since": now - max(LOOK_BACK, cooldown),
         "open": list(OPEN),
         "week": now - timedelta(days=7),

@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from config.queues import is_quarantine, queue_for
 from revpipe import failures, feed, versions, work
+from revpipe.columns import Uuids
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
 from revpipe.hold import Hold, holding
@@ -223,6 +224,6 @@ def _passed(tx: Connection, stage: str, chunk: Chunk, held: Claim) -> list[uuid.
             "SELECT signal_id FROM signals WHERE signal_id = ANY(:ids) AND send_no = :send_no"
             " AND stage = :next AND sent_at IS NOT NULL AND claim_id IS NULL ORDER BY signal_id"
         ),
-        {"ids": list(chunk.ids), "send_no": chunk.send_no, "next": AFTER[stage][1]},
+        {"ids": Uuids(chunk.ids), "send_no": chunk.send_no, "next": AFTER[stage][1]},
     )
     return list(found.scalars())

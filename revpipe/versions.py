@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from revpipe.columns import Uuids
 from revpipe.db import sql
 from revpipe.errors import NewerVersion
 from revpipe.schemas.versions import VERSIONS
@@ -24,7 +25,7 @@ def newer_signals(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[uui
     """Of these signals' rows, those that this release can't read, or whose context, plan or actions it can't."""
     found = _newer(rows, "signal", "signal_id")
     if rows:
-        behind = tx.execute(sql(_BEHIND), {"ids": [row["signal_id"] for row in rows], **VERSIONS})
+        behind = tx.execute(sql(_BEHIND), {"ids": Uuids(row["signal_id"] for row in rows), **VERSIONS})
         for row in behind:
             found.setdefault(row.signal_id, NewerVersion(row.kind, row.schema_version, VERSIONS[row.kind]))
     return found

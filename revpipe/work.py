@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from revpipe.columns import Uuids
 from revpipe.db import sql
 from revpipe.ids import uuid7
 
@@ -119,7 +120,7 @@ def claim(
             f" SELECT mine.* FROM mine JOIN taken USING ({table.key}) ORDER BY {table.key}"
         ),
         {
-            "ids": list(chunk.ids),
+            "ids": Uuids(chunk.ids),
             "send_no": chunk.send_no,
             "stage": stage,
             "now": now,
@@ -144,7 +145,7 @@ def renew(tx: Connection, held: Claim, now: datetime, extra: str = "") -> set[uu
             f" UPDATE {held.table.name} AS t SET lease_until = :until{extra} FROM mine"
             f" WHERE t.{held.table.key} = mine.{held.table.key} RETURNING t.{held.table.key}"
         ),
-        {"until": now + held.lasts, "now": now, "claim": held.claim_id, "ids": held.ids},
+        {"until": now + held.lasts, "now": now, "claim": held.claim_id, "ids": Uuids(held.ids)},
     )
     return set(found.scalars())
 
@@ -156,7 +157,7 @@ def still_held(tx: Connection, held: Claim) -> list[uuid.UUID]:
             f"SELECT {held.table.key} FROM {held.table.name}"  # noqa: S608
             f" WHERE {held.table.key} = ANY(:ids) AND claim_id = :claim ORDER BY {held.table.key} FOR UPDATE"
         ),
-        {"ids": held.ids, "claim": held.claim_id},
+        {"ids": Uuids(held.ids), "claim": held.claim_id},
     )
     return list(found.scalars())
 
@@ -180,7 +181,7 @@ def _give_up(tx: Connection, table: Table, ids: Sequence[uuid.UUID], values: Map
     settings = ", ".join(f"{name} = :{name}" for name in columns)
     tx.execute(
         sql(f"UPDATE {table.name} SET {settings} WHERE {table.key} = ANY(:ids)"),  # noqa: S608
-        {**columns, "ids": sorted(ids)},
+        {**columns, "ids": Uuids(sorted(ids))},
     )
 
 

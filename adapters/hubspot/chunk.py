@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 from adapters.hubspot.answers import Batch, Link, Links, Record
-from adapters.hubspot.client import BATCH, BATCH_WITH_HISTORY, HubSpotClient, search_slices, slices
+from adapters.hubspot.client import BATCH, BATCH_WITH_HISTORY, HubSpotClient, slices
+from adapters.hubspot.searching import OURS, Searches
 from revpipe.errors import CircuitOpen, RateLimited, RevpipeError
 
 F = TypeVar("F", Batch, Links)
@@ -17,21 +18,20 @@ DEALS: Final = "deals"
 COMPANIES: Final = "companies"
 CONTACTS: Final = "contacts"
 TASKS: Final = "tasks"
-OURS: Final = "lease_over"
-"""The code of an error that no vendor caused: the work is no longer ours, so none of it may go on."""
 
 
 class Chunk:
     """A memory of records and associations that lives as long as one `fetch`."""
 
-    def __init__(self, client: HubSpotClient) -> None:
+    def __init__(self, client: HubSpotClient, searches: Searches) -> None:
         self._client = client
+        self._searches = searches
         self._records: dict[tuple[str, str], Record] = {}
         self._links: dict[tuple[str, str, str], list[Link]] = {}
         self._errors: dict[tuple[str, ...], RevpipeError] = {}
         self._asked: set[tuple[str, ...]] = set()
         self._found: dict[tuple[str, str, str], list[Record]] = {}
-        self._stop: dict[str, RevpipeError] = {}
+        self._stop: RevpipeError | None = None
 
     def read(
         self, object_type: str, ids: Iterable[str], properties: Sequence[str], history: Sequence[str] = ()
@@ -44,19 +44,17 @@ class Chunk:
             self._records |= {(object_type, record_id): found for record_id, found in batch.records.items()}
             self._errors |= {(object_type, record_id): error for record_id, error in batch.errors.items()}
 
-    def find(self, object_type: str, name: str, values: Iterable[str], properties: Sequence[str]) -> None:
-        """Search for the records whose property `name` is one of `values`; what is found counts as read."""
+    def find(self, values: Iterable[str]) -> None:
+        """Search for records by `values` of what they are searched by; what is found counts as read."""
+        object_type, name = self._searches.object_type, self._searches.name
         missing = [value for value in dict.fromkeys(values) if (object_type, name, value) not in self._asked]
         self._asked |= {(object_type, name, value) for value in missing}
-        for part in search_slices(missing):
-            batch = self._tried(
-                part, partial(self._client.search, object_type, name, part, properties), Batch, "search"
-            )
-            self._errors |= {(object_type, name, value): error for value, error in batch.errors.items()}
-            for record_id, record in batch.records.items():
-                self._asked.add((object_type, record_id))
-                self._records[object_type, record_id] = record
-                self._found.setdefault((object_type, name, str(record.properties.get(name)).lower()), []).append(record)
+        batch = self._searches.find(missing)
+        self._errors |= {(object_type, name, value): error for value, error in batch.errors.items()}
+        for record_id, record in batch.records.items():
+            self._asked.add((object_type, record_id))
+            self._records[object_type, record_id] = record
+            self._found.setdefault((object_type, name, self._searches.value_of(record)), []).append(record)
 
     def found(self, object_type: str, name: str, value: str) -> list[Record]:
         """The records of that value, searched for before. Raises what kept them from being found."""
@@ -97,9 +95,9 @@ class Chunk:
         keys = ((from_type, to_type, record_id) for record_id in ids)
         return [link.id for key in keys for link in self._links.get(key, [])]
 
-    def _tried(self, ids: Sequence[str], call: Callable[[], F], nothing: Callable[..., F], kind: str = "default") -> F:
+    def _tried(self, ids: Sequence[str], call: Callable[[], F], nothing: Callable[..., F]) -> F:
         """What the call answers, or its error for each of `ids`. Raises only what is not about the vendor."""
-        error = self._stop.get(kind)
+        error = self._stop
         if error is None:
             try:
                 return call()
@@ -108,8 +106,8 @@ class Chunk:
                     raise
                 error = failure
                 if isinstance(error, RateLimited | CircuitOpen):
-                    # These stand for every call of this kind: the next would only wait again for nothing.
-                    self._stop[kind] = error
+                    # These stand for every call: the next would only wait again for nothing.
+                    self._stop = error
         return nothing(errors=dict.fromkeys(ids, error))
 
     def _raise(self, key: tuple[str, ...]) -> None:

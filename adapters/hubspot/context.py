@@ -8,15 +8,16 @@ from functools import partial
 from typing import Any
 
 from adapters.hubspot import gather
-from adapters.hubspot.accounts import account_value, primary
+from adapters.hubspot.accounts import PROPERTIES, account_value, primary
 from adapters.hubspot.changes import change_value
-from adapters.hubspot.chunk import COMPANIES, CONTACTS, DEALS, OURS, TASKS, Chunk
+from adapters.hubspot.chunk import COMPANIES, CONTACTS, DEALS, TASKS, Chunk
 from adapters.hubspot.client import FRESH, HubSpotClient, HubSpotSettings, is_id
 from adapters.hubspot.contacts import champion, contact_value
 from adapters.hubspot.deals import Surroundings, deal_value, stage_key
 from adapters.hubspot.gather import MAX_CONTACTS, Need
 from adapters.hubspot.owners import Owner, Owners
 from adapters.hubspot.pipelines import Pipelines, Stages
+from adapters.hubspot.searching import OURS, Searches
 from adapters.hubspot.tasks import open_tasks
 from adapters.hubspot.values import text
 from revpipe.errors import RevpipeError, Transient
@@ -49,6 +50,7 @@ class HubSpotProvider:
         portal_id: str | None = None,
     ) -> None:
         self._client = client
+        self._searches = Searches(client, COMPANIES, "domain", PROPERTIES)
         self._portal_id = portal_id
         self._now = now
         self._owners = Owners(client)
@@ -68,7 +70,7 @@ class HubSpotProvider:
             for signal in signals
         ]
         about_deals = any(need.uses_deal for need in needs)
-        chunk = gather.gather(self._client, needs, self._pipelines.known() if about_deals else {})
+        chunk = gather.gather(self._client, self._searches, needs, self._pipelines.known() if about_deals else {})
         around = self._around(chunk) if about_deals else Around({}, {})
         fetched_at = self._now()
         return {need.signal.signal_id: self._answer(chunk, around, need, fetched_at) for need in needs}

@@ -10,6 +10,7 @@ from adapters.hubspot.changes import Changed, changed
 from adapters.hubspot.chunk import COMPANIES, CONTACTS, DEALS, TASKS, Chunk
 from adapters.hubspot.client import HubSpotClient
 from adapters.hubspot.pipelines import Stages
+from adapters.hubspot.searching import Searches
 from adapters.hubspot.values import text
 from revpipe.errors import RevpipeError
 from revpipe.signals import Signal
@@ -58,12 +59,14 @@ class Need:
         return part == "deal" or (part == "contact" and not own.contact_id)
 
 
-def gather(client: HubSpotClient, needs: Sequence[Need], stages: Stages) -> Chunk:
+def gather(client: HubSpotClient, searches: Searches, needs: Sequence[Need], stages: Stages) -> Chunk:
     """Read everything that the needs name; what can't be read is told by the chunk when it is asked for."""
-    chunk = Chunk(client)
+    chunk = Chunk(client, searches)
     _find_accounts(chunk, [need for need in needs if need.parts and need.signal.domain])
     _read_changed(chunk, needs)
-    _choose_deals(chunk, Chunk(client), [need for need in needs if need.uses_deal and not need.deal_id], stages)
+    _choose_deals(
+        chunk, Chunk(client, searches), [need for need in needs if need.uses_deal and not need.deal_id], stages
+    )
     _read_deals(chunk, needs)
     _read_links(chunk, needs)
     # What the deal itself needs comes first: where a limit ends the reading, the part most asked for is whole.
@@ -98,7 +101,7 @@ def newest_tasks(chunk: Chunk, deal_id: str) -> list[str]:
 
 def _find_accounts(chunk: Chunk, needs: Sequence[Need]) -> None:
     """Look for accounts by their domains, which HubSpot keeps no unique index of: a batch read can't ask for them."""
-    chunk.find(COMPANIES, "domain", [str(need.signal.domain) for need in needs], accounts.PROPERTIES)
+    chunk.find(str(need.signal.domain) for need in needs)
     for need in needs:
         try:
             company = _company_of(chunk, str(need.signal.domain))

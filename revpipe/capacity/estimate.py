@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from config.queues import QUEUES
 from revpipe.capacity.connections import HELD, WORKER_THREADS
 from revpipe.capacity.costs import BYTES, Costs, Line, Shape
 from revpipe.capacity.wanted import Wanted
@@ -16,8 +15,8 @@ MONTH_DAYS: Final = 30
 PER_DELIVERY: Final = {"single": 1, "batch": 100, "file": 2000}
 """Signals of one delivery; a file goes in by batches of rows (adapters/bombora/source.py)."""
 DYNOS: Final = ("web", "worker", "keeper", "beat")
-_FOUND_TOGETHER: Final = QUEUES["enrich.low"].chunk
-"""Rows of a file whose accounts one search finds, by their domains."""
+_FOUND_TOGETHER: Final = 100
+"""Domains that one search may ask for (HubSpot docs, search), each in the worst case of a row of its own."""
 ALONE: Final = ("keeper", "beat")
 """One of these does the work; a second would only stand by, or double it."""
 

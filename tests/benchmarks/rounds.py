@@ -18,7 +18,7 @@ from tests.benchmarks.webhooks import Traffic
 
 LOOK_SECONDS: Final = 0.02
 PATIENCE: Final = 120.0
-TRIALS: Final = 3
+TRIALS: Final = 5
 """How often the size of a round is guessed anew at the most."""
 
 
