@@ -80,8 +80,8 @@ def store(tx: Connection, arrivals: Sequence[Arrival], services: Services) -> li
         for key, event in arrival.found.accepted.items()
         if first[key] == at
     ]
-    places = {key: place for arrival in arrivals for place, key in enumerate(arrival.found.accepted)}
-    rows = [_row(arrivals[first[key]].found.accepted[key], services, places[key]) for key in sorted(first)]
+    behind = {key: place for one in arrivals for place, key in enumerate(reversed(one.found.accepted))}
+    rows = [_row(arrivals[first[key]].found.accepted[key], services, behind[key]) for key in sorted(first)]
     values = {
         **bulk.values("signals", _SIGNAL, rows),
         **bulk.values("trail", trail.COLUMNS, trail.rows(steps), "step_"),
@@ -135,16 +135,17 @@ def _receipt(arrival: Arrival, fresh: Sequence[uuid.UUID]) -> Receipt:
     )
 
 
-def _row(event: Accepted, services: Services, place: int = 0) -> dict[str, Any]:
-    """`place` is where the signal stands in its delivery: signals come due in this order, so that what a file tells of
-    one company in a row travels together, and is asked for once."""
+def _row(event: Accepted, services: Services, behind: int = 0) -> dict[str, Any]:
+    """`behind` is how many follow it in its delivery. They come due in their order, so that what a file tells of one
+    company in a row travels together, and is asked for once.
+    """
     signal = event.signal
     row = {
         **{name: getattr(signal, name) for name in COLUMNS},
         "payload": dict(signal.payload),
         "priority": signal.urgency,
         "expires_at": signal.received_at + services.needs.expires(signal),
-        "due_at": signal.received_at + timedelta(microseconds=place),
+        "due_at": signal.received_at - timedelta(microseconds=behind),
     }
     if event.suppressed:
         ended = {"state": "done", "stage": None, "queue": None, "disposition": "suppressed"}

@@ -8,9 +8,8 @@ and the delivery still holds them.
 
 import hmac
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Final, Protocol
 
 from adapters.bombora import columns, records, rows, weeks
@@ -25,7 +24,6 @@ ROWS: Final = 2000
 """Rows of a batch, so that a transaction takes a second or less."""
 BYTES: Final = 1_000_000
 _WEEK: Final = re.compile(r";week=(\d{4}-\d\d-\d\d)")
-_LAST_PLACE: Final = 999
 Place = tuple[str, str, str]
 
 
@@ -118,7 +116,7 @@ class BomboraSource:
             read.append(row.key)
             if row.key not in best or best[row.key].score < row.score:
                 best[row.key] = row
-        accepted = _accepted(best, delivery)
+        accepted = {key: Accepted(_signal(row, delivery), row.suppressed) for key, row in best.items()}
         return (one if isinstance(one, Refused) else accepted[one] for one in read)
 
 
@@ -131,22 +129,8 @@ def _row(record: bytes, layout: Columns, delivery: Delivery) -> Row:
     return row
 
 
-def _accepted(best: Mapping[Place, Row], delivery: Delivery) -> dict[Place, Accepted]:
-    """The signals by what identifies them.
-
-    The first of each company is worked first: by the time the others come, their account is known and nobody has to
-    ask the CRM for it again. What is due first goes first, so each is received a microsecond after the one before.
-    """
-    seen: Counter[str] = Counter()
-    accepted = {}
-    for key, row in best.items():
-        after = timedelta(microseconds=min(seen[row.domain], _LAST_PLACE))
-        accepted[key] = Accepted(_signal(row, delivery, delivery.request.received_at + after), row.suppressed)
-        seen[row.domain] += row.suppressed is None
-    return accepted
-
-
-def _signal(row: Row, delivery: Delivery, received_at: datetime) -> Signal:
+def _signal(row: Row, delivery: Delivery) -> Signal:
+    received_at = delivery.request.received_at
     return Signal(
         signal_id=stable_id("bombora", *row.key),
         signal_type="intent",

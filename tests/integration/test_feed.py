@@ -13,7 +13,7 @@ from revpipe.services import Services
 from tasks import dispatch
 from tasks.dispatch import CeleryDispatcher
 from tests.broker_control import BrokerControl, RedisControl
-from tests.integration.ledger_fixtures import MovableClock, at_once, call, one, put, rows, run_stage, sent
+from tests.integration.ledger_fixtures import MovableClock, at_once, call, one, put, rows, run_stage, sent, signal_id
 
 
 def waiting(services: Services, count: int, urgency: str = "high") -> str:
@@ -49,6 +49,13 @@ def test_messages_hold_ids_and_numbers_in_the_order_of_their_falling_due(
         "ids": [str(row["signal_id"]) for row in stored],
     }
     assert str(first.correlation_id) not in str(broker.messages("enrich.standard"))
+
+
+def test_what_came_together_leaves_in_the_order_in_which_it_stood(services: Services, broker: BrokerControl) -> None:
+    names = [f"c{number}" for number in range(20)]
+    put(services, *(call(name, name) for name in names))
+    (message,) = messages(broker, "enrich.standard")
+    assert message["ids"] == [str(signal_id(name)) for name in names]
 
 
 def test_a_message_of_one_delivery_carries_its_correlation_id(services: Services, broker: BrokerControl) -> None:
@@ -144,8 +151,9 @@ def test_the_more_came_together_the_longer_the_next_ones_gather(services: Servic
 @pytest.mark.usefixtures("gathering")
 def test_a_full_chunk_waits_for_nothing(services: Services, broker: BrokerControl) -> None:
     put(services, call("first"))
-    put(services, *(call(f"c{number}", f"d{number}") for number in range(QUEUES["enrich.standard"].chunk)))
-    assert [len(message["ids"]) for message in messages(broker, "enrich.standard")] == [1, 100]
+    full = QUEUES["enrich.standard"].chunk
+    put(services, *(call(f"c{number}", f"d{number}") for number in range(full)))
+    assert [len(message["ids"]) for message in messages(broker, "enrich.standard")] == [1, full]
 
 
 @pytest.mark.usefixtures("gathering")

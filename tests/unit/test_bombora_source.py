@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -136,12 +136,6 @@ def test_each_row_has_its_answer_and_each_key_one_signal_with_its_best(rows: lis
     for (name, topic, _), one in zip(rows, found, strict=True):
         assert one.signal.payload["score"] == best[name, topic]
         assert (one.suppressed is None) == (best[name, topic] >= 60)
-
-
-def test_the_first_of_each_company_goes_first() -> None:
-    rows = [f"{name}.example,topic {number},80,2026-05-03" for name in "ab" for number in range(3)]
-    after = [one.signal.received_at - NOW for one in accepted(read_rows(*rows))]
-    assert after == [timedelta(microseconds=number) for number in (0, 1, 2, 0, 1, 2)]
 
 
 @pytest.mark.parametrize(
