@@ -12,7 +12,6 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.test import TestResponse
 
 from adapters.bombora.source import ROWS, BomboraSource
-from config.queues import QUEUES
 from revpipe import imports, replays
 from revpipe.ports import Accepted, Batch, Delivery, Refused
 from revpipe.replays import Word
@@ -256,13 +255,14 @@ def test_a_bad_row_is_a_dead_letter_that_can_be_replayed_by_itself(importing: Se
 def test_signals_of_one_company_ask_the_crm_once_even_if_it_knows_none(
     importing: Services, provider: FakeProvider, clock: MovableClock
 ) -> None:
-    full = QUEUES["enrich.low"].chunk
-    lines = [f"Company,c{number % 10}.example,topic {number},80,2026-05-03" for number in range(full + 50)]
-    imports.take(SOURCE, [file_of(*lines)], importing)
-    assert [len(chunk.ids) for chunk in run_stage(importing, "enrich")] == [full, 50]
-    assert [len(asked) for asked in provider.calls] == [full], "the others find their accounts known"
+    for file in (1, 2):
+        lines = [f"Company,c{number % 10}.example,topic {number} {file},80,2026-05-03" for number in range(150)]
+        imports.take(SOURCE, [file_of(*lines)], importing)
+        assert [len(chunk.ids) for chunk in run_stage(importing, "enrich")] == [150]
+        assert [len(some) for some in provider.calls] == [150], "the second finds all accounts known"
+        clock.move(seconds=1)
     assert set(provider.wanted) == {frozenset({"account"})}
     clock.move(minutes=16)
     imports.take(SOURCE, [file_of("Company,c1.example,another,80,2026-05-03")], importing)
     run_stage(importing, "enrich")
-    assert [len(asked) for asked in provider.calls] == [full, 1]
+    assert [len(some) for some in provider.calls] == [150, 1]
