@@ -127,10 +127,9 @@ def run(plan: Plan, say: Callable[[str], None], found: Json, *, growing: bool) -
         Bench(plan, arena, ours, celery, dbos, bare, say, found).measure()
     if growing and plan.growth_rounds:
         with ExitStack() as stack:
-            base, arena = _stage(stack)
-            ours = stack.enter_context(product.running(base, arena.vendor))
-            say(f"a ledger of {grown.FEW} signals, and one of {grown.MANY}")
-            found["growth"] = grown.compare(arena, ours, base, plan.growth_rounds, plan.seconds)
+            say(f"a ledger of {grown.FEW} signals beside one of {grown.MANY}")
+            few, many = (_side(stack, signals) for signals in (grown.FEW, grown.MANY))
+            found["growth"] = grown.compare(few, many, plan.growth_rounds, plan.seconds)
     found["about"] = _about(plan, at, time.monotonic() - began)
 
 
@@ -138,6 +137,11 @@ def _stage(stack: ExitStack) -> tuple[ground.Ground, Arena]:
     base = stack.enter_context(ground.prepared())
     side = stack.enter_context(vendor.running(base.folder / "vendor"))
     return base, Arena(base, side, stack.enter_context(load.running()), itertools.count(1))
+
+
+def _side(stack: ExitStack, signals: int) -> grown.Side:
+    base, arena = _stage(stack)
+    return grown.Side(arena, stack.enter_context(product.running(base, arena.vendor)), signals)
 
 
 def _about(plan: Plan, at: datetime, seconds: float) -> Json:

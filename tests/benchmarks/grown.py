@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
@@ -11,21 +12,45 @@ from tests.benchmarks import footprint, rounds, workloads
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.processes import BenchError
 from tests.benchmarks.product import Product
-from tests.benchmarks.rounds import Arena, Entry
+from tests.benchmarks.rounds import Arena
 
 FEW, MANY = 10_000, 1_000_000
 SHAPES: Final = (("single", "mixed"), ("batch", "mixed"))
 FILL_SECONDS: Final = 600
 
 
-def compare(arena: Arena, product: Product, ground: Ground, turns: int, seconds: float) -> dict[str, Any]:
-    """Signals a second, by workload, with few rows and with many. Raises BenchError if rows can't be made."""
-    footprint.warm(arena, product)
-    fill(ground, FEW)
-    few = _measure(arena, product, turns, seconds)
-    fill(ground, MANY - FEW)
-    many = _measure(arena, product, turns, seconds)
-    return {name: {"few": few[name], "many": many[name]} for name in few}
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A product with a ledger of its own, and how many signals of the past that is to hold."""
+
+    arena: Arena
+    product: Product
+    signals: int
+
+    def prepare(self) -> None:
+        """Fill the ledger. Raises BenchError."""
+        footprint.warm(self.arena, self.product)
+        fill(self.arena.ground, self.signals)
+
+
+def compare(few: Side, many: Side, turns: int, seconds: float) -> dict[str, Any]:
+    """Signals a second by workload, with few rows and with many, taking turns. Raises BenchError."""
+    for side in (few, many):
+        side.prepare()
+    return {f"{shape} {ending}": _by_turns(few, many, shape, ending, turns, seconds) for shape, ending in SHAPES}
+
+
+def _by_turns(few: Side, many: Side, shape: str, ending: str, turns: int, seconds: float) -> dict[str, list[float]]:
+    wanted = workloads.wanted(shape, ending)
+    sides = {"few": few, "many": many}
+    urls = {name: workloads.address(side.product, shape) for name, side in sides.items()}
+    sizes = [rounds.size(side.arena, side.product, seconds, wanted, urls[name]) for name, side in sides.items()]
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(turns):
+        for name, side in sides.items():
+            traffic = side.arena.traffic(min(sizes), **wanted)
+            found[name].append(side.arena.run(side.product, traffic, urls[name]).per_s)
+    return found
 
 
 def fill(ground: Ground, signals: int) -> None:
@@ -51,12 +76,3 @@ def _settle(ground: Ground) -> None:
     with psycopg.connect(ground.postgres, autocommit=True) as connection:
         for statement in ("DELETE FROM unsealed", "VACUUM (ANALYZE)", "CHECKPOINT"):
             connection.execute(statement.encode())
-
-
-def _measure(arena: Arena, product: Product, turns: int, seconds: float) -> dict[str, list[float]]:
-    found = {}
-    for shape, ending in SHAPES:
-        entry = Entry(product, workloads.address(product, shape), workloads.wanted(shape, ending))
-        done = rounds.alternate(arena, [entry], turns, seconds)[product.name]
-        found[f"{shape} {ending}"] = [one.per_s for one in done]
-    return found

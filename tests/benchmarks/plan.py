@@ -38,7 +38,7 @@ FULL: Final = Plan(
     flood_seconds=12.0,
     read_rounds=3,
     worn_signals=100_000,
-    growth_rounds=5,
+    growth_rounds=7,
     limit=1500,
 )
 QUICK: Final = Plan(
