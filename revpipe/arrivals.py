@@ -80,7 +80,12 @@ def store(tx: Connection, arrivals: Sequence[Arrival], services: Services) -> li
         for key, event in arrival.found.accepted.items()
         if first[key] == at
     ]
-    behind = {key: place for one in arrivals for place, key in enumerate(reversed(one.found.accepted))}
+    behind = {
+        key: place
+        for at, arrival in enumerate(arrivals)
+        for place, key in enumerate(reversed(arrival.found.accepted))
+        if first[key] == at
+    }
     rows = [_row(arrivals[first[key]].found.accepted[key], services, behind[key]) for key in sorted(first)]
     values = {
         **bulk.values("signals", _SIGNAL, rows),

@@ -24,6 +24,11 @@ def key_of(signal: Signal) -> str | None:
     return f"{signal.deal_id or ''}|{signal.account_id or ''}|{signal.contact_id or ''}"
 
 
+def serving(signal: Signal, needs: ContextNeeds) -> frozenset[str]:
+    """The parts wanted of a signal that may be had from the cache, and serve others from there."""
+    return needs.of(signal).wanted & needs.cache.keys()
+
+
 # Asked key by key. Asked for all of them at once, PostgreSQL goes by the expiry instead as soon as the keys are many,
 # and reads all that a busy quarter of an hour has left here, for each chunk anew.
 _RECALL: Final = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from revpipe import bulk, cached_parts, call_history, contexts, failures, schemas, stage, trail, work
+from revpipe import bulk, cached_parts, call_history, contexts, failures, flights, schemas, stage, trail, work
 from revpipe.columns import Uuids
 from revpipe.crash import crash_point
 from revpipe.db import sql, transaction
@@ -45,15 +45,17 @@ def _enrich(held: Claim, services: Services) -> stage.HandOn:
         stored = set(tx.scalars(sql("SELECT signal_id FROM contexts WHERE signal_id = ANY(:ids)"), held_ids))
         todo = [signal for key, signal in signals.items() if key not in stored]
         found = recall(tx, todo, services, now)
-    gathered, fetched = gather(todo, found, services, now)
-    made: dict[uuid.UUID, Parts] = {}
-    for signal in todo:
-        outcome = gathered[signal.signal_id]
-        if isinstance(outcome, RevpipeError):
-            failed.append(failures.Failure(rows[signal.signal_id], outcome))
-        else:
-            made[signal.signal_id] = outcome
-    return _record(held, services, signals, made, fetched, failed)
+    keys = {signal.signal_id: cached_parts.key_of(signal) for signal in todo if _lacks_cached(signal, found, services)}
+    with services.flights.begin(key for key in keys.values() if key) as flown:
+        gathered, fetched = _gather_once(todo, found, keys, flown, services, now)
+        made: dict[uuid.UUID, Parts] = {}
+        for signal in todo:
+            outcome = gathered[signal.signal_id]
+            if isinstance(outcome, RevpipeError):
+                failed.append(failures.Failure(rows[signal.signal_id], outcome))
+            else:
+                made[signal.signal_id] = outcome
+        return _record(held, services, signals, made, fetched, failed)
 
 
 def recall(tx: Connection, signals: Sequence[Signal], services: Services, now: datetime) -> Known:
@@ -64,6 +66,40 @@ def recall(tx: Connection, signals: Sequence[Signal], services: Services, now: d
             found[key]["calls"] = part
         cached_parts.recall(tx, signals, services.needs, found, now)
     return found
+
+
+def _lacks_cached(signal: Signal, found: Known, services: Services) -> bool:
+    """Whether a part has to be asked for that could serve others as well."""
+    return bool(cached_parts.serving(signal, services.needs) - set(found[signal.signal_id]))
+
+
+def _gather_once(
+    signals: Sequence[Signal],
+    found: Known,
+    keys: Mapping[uuid.UUID, str | None],
+    flown: flights.Keys,
+    services: Services,
+    now: datetime,
+) -> tuple[Mapping[uuid.UUID, Parts | RevpipeError], Sequence[Fetched]]:
+    """As `gather`, but what another thread is asking for right now is waited for, and not asked for as well."""
+    later = [signal for signal in signals if keys.get(signal.signal_id) in flown.others]
+    first = [signal for signal in signals if keys.get(signal.signal_id) not in flown.others]
+    gathered, fetched = gather(first, found, services, now)
+    for signal, part in fetched:
+        key = keys.get(signal.signal_id)
+        if key and part.complete:
+            flown.own[key].parts[part.name] = part
+    flown.land()
+    if not later:
+        return gathered, fetched
+    flown.wait()
+    for signal in later:
+        names = cached_parts.serving(signal, services.needs)
+        for part in flown.others[keys[signal.signal_id] or ""].parts.values():
+            if part.name in names and part.fetched_at >= signal.fired_at:
+                found[signal.signal_id][part.name] = part
+    more, also = gather(later, found, services, now)
+    return {**gathered, **more}, [*fetched, *also]
 
 
 def gather(

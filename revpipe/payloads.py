@@ -45,7 +45,7 @@ def _check_scalar(item: Any) -> None:
     if isinstance(item, str):
         if "\0" in item:
             raise BadPayload("nul_byte", "a text holds a NUL byte")
-        if any("\ud800" <= char <= "\udfff" for char in item):
+        if not item.isascii() and any("\ud800" <= char <= "\udfff" for char in item):
             raise BadPayload("bad_unicode", "a text holds half a surrogate pair")
     elif isinstance(item, int) and not isinstance(item, bool) and abs(item) > MAX_INTEGER:
         raise BadPayload("number_too_large", "a number is beyond 64 bits")

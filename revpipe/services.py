@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from config.settings import Settings
 from revpipe.action_policy import ActionPolicy
 from revpipe.context_needs import ContextNeeds
+from revpipe.flights import Flights
 from revpipe.identity import IdentityProvider
 from revpipe.llm.desk import Desk
 from revpipe.messenger import Messenger, Presses
@@ -51,6 +52,9 @@ class Services:
     """What reads the buttons that people press in their chat; only the web process has it."""
     identity: IdentityProvider | None = None
     """Who vouches for people that sign in, beside passwords and links; None where none is configured."""
+
+    flights: Flights = field(default_factory=Flights)
+    """What this process is asking vendors for right now."""
 
     @property
     def lease(self) -> timedelta:

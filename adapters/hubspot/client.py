@@ -35,7 +35,7 @@ TRACE: Final = "objectWriteTraceId"
 _WAITS: Final = {"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0, "DAILY": 3600.0}
 """Seconds to wait for each of HubSpot's limits; the daily one resets at midnight in a zone we aren't told."""
 PATIENCE: Final = 8.0
-"""Seconds that a call waits for a rate token: reading a chunk takes up to ten calls."""
+"""Seconds that a call waits for a rate token: reading a full chunk takes some fifteen calls."""
 
 
 class HubSpotSettings(Protocol):

@@ -93,10 +93,10 @@ class Product:
         return int(self.rows("SELECT count(*) FROM signals")[0][0])
 
     def held_up(self) -> list[str]:
-        """What signals or actions have been put off for, in the trail's words; empty if for nothing."""
+        """What signals or actions have been put off or sent again for, in the trail's words; empty if for nothing."""
         found = self.rows(
-            "SELECT DISTINCT concat_ws(' ', what, detail ->> 'error', detail ->> 'where') FROM trail"
-            " WHERE what IN ('parked', 'retry', 'retrying', 'retried', 'buried', 'waits')"
+            "SELECT DISTINCT concat_ws(' ', what, detail ->> 'error', detail ->> 'where', detail ->> 'cause')"
+            " FROM trail WHERE what IN ('parked', 'retry', 'retrying', 'retried', 'buried', 'waits', 'swept')"
         )
         return sorted(row[0] for row in found)
 

@@ -9,7 +9,7 @@ from hubspot_wire import OpenGate, Settings
 
 from adapters.http import BLIP_TRIES
 from adapters.hubspot.client import HubSpotClient
-from adapters.hubspot.searching import Searches
+from adapters.hubspot.searching import Searches, _Asked
 from adapters.sandbox.control import plant
 from adapters.sandbox.server import SandboxServer
 from revpipe.errors import CircuitOpen, Permanent
@@ -88,13 +88,50 @@ def test_more_than_one_search_can_ask_for_is_asked_for_in_full_searches(searches
     assert gate.calls == 3
 
 
-def test_a_search_that_failed_fails_for_those_whose_values_it_asked_for(searches, gate):
-    gate.refusals = [Permanent("not so")]
+def test_a_value_that_is_refused_costs_no_other_its_answer(searches, gate):
+    # As often as a hundred can be halved, so that in the end it is one.
+    gate.refusals = [Permanent("not so")] * 7
     one, two = together(searches, gate, range(1, 61), range(61, 121))
-    assert len(one.errors) + len(two.errors) > 60, "all that fitted into one search"
-    assert len(one.records) + len(two.records) == 120 - len(one.errors) - len(two.errors) > 0
-    assert gate.calls == 3
-    assert set(searches.find(domains(1)).records) == {"1001"}, "it is asked for anew by who comes next"
+    (refused,) = {**one.errors, **two.errors}
+    assert len(one.records) + len(two.records) == 119
+    assert set(searches.find([refused]).records), "it is asked for anew by who comes next"
+
+
+def test_what_its_asker_no_longer_waits_for_is_not_searched_for(searches, gate):
+    gate.refusals = [LeaseOver("over")] * BLIP_TRIES
+    (left,) = together(searches, gate, range(1, 150))
+    assert isinstance(left, LeaseOver)
+    before = gate.calls
+    assert set(searches.find(domains(0)).records) == {"1000"}
+    assert (gate.calls, len(searches._waiting)) == (before + 1, 0)
+
+
+def test_who_gets_to_search_asks_for_its_own_first(searches, gate):
+    gate.passes.set()
+    with searches._joining:
+        searches._waiting.update(searches_of_many())
+    assert set(searches.find(domains(0)).records) == {"1000"}
+    assert gate.calls == 1
+
+
+def searches_of_many():
+    return {f"b{number}.example": _Asked(1) for number in range(300)}
+
+
+def test_broken_off_a_search_leaves_nobody_waiting(searches, gate, monkeypatch):
+    def broken_off(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(gate, "report", broken_off)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(searches.find, domains(1))
+        wait_for(lambda: gate.calls == 1)
+        second = pool.submit(searches.find, domains(2))
+        wait_for(lambda: len(searches._waiting) == 1)
+        gate.passes.set()
+        assert isinstance(first.exception(10), SystemExit)
+        assert isinstance(second.exception(10), SystemExit)
+    assert not searches._waiting
 
 
 def test_an_open_circuit_is_the_end_for_all_that_wait(searches, gate):
