@@ -104,6 +104,9 @@ def claim(
 
     The attempt is counted here, before the work, so that a crash counts too. The rows come back as they were
     before, but for `attempts`. `extra` is further SQL assignments.
+
+    A row that is locked is waited for, in id order: whoever feeds the queue a moment later locks it to find that it has
+    been sent. Passed over, it would be nobody's until the sweep, and its message gone.
     """
     claim_id = uuid7()
     rows = tx.execute(
@@ -112,7 +115,7 @@ def claim(
             f" SELECT * FROM {table.name} WHERE {table.key} = ANY(:ids) AND {table.at_stage}"
             f" AND queue IS NOT NULL AND sent_at IS NOT NULL AND send_no = :send_no"
             f" AND (lease_until IS NULL OR lease_until < :now)"
-            f" ORDER BY {table.key} FOR UPDATE SKIP LOCKED),"
+            f" ORDER BY {table.key} FOR UPDATE),"
             f" taken AS (UPDATE {table.name} AS t SET claim_id = :claim, lease_until = :until,"
             f" attempts = t.attempts + 1, worker = :worker, waits_for = NULL{extra} FROM mine"
             f" WHERE t.{table.key} = mine.{table.key}"

@@ -1,9 +1,11 @@
 """Claims: each row with one worker at a time, whoever asks, however often, and however late."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from revpipe import feed, work
 from revpipe.db import transaction
@@ -32,6 +34,16 @@ def test_eight_workers_claim_one_chunk_and_each_row_has_one_of_them(services: Se
     for held in claims:
         stored = rows(services, "SELECT claim_id FROM signals WHERE signal_id = ANY(:ids)", ids=held.ids)
         assert {row["claim_id"] for row in stored} <= {held.claim_id}
+
+
+def test_a_row_that_is_locked_for_a_moment_is_waited_for(services: Services) -> None:
+    chunk = sent_chunk(services, 3)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(services.engine) as tx:
+            tx.execute(text("SELECT 1 FROM signals WHERE signal_id = :id FOR UPDATE"), {"id": chunk.ids[1]})
+            claim = pool.submit(take, services, chunk)
+            assert not wait([claim], timeout=0.3).done
+        assert sorted(claim.result(10).ids) == sorted(chunk.ids)
 
 
 def test_a_claim_counts_the_attempt_and_says_who_has_it_until_when(services: Services, clock: MovableClock) -> None:
