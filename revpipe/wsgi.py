@@ -7,7 +7,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from config.settings import Settings
-from revpipe import garbage, lifeline, observability, secret_key
+from revpipe import interpreter, lifeline, observability, secret_key
 from revpipe.bootstrap import for_web
 from revpipe.web.app import create_app
 
@@ -49,7 +49,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """The app of one worker process."""
         observability.configure(self._settings, "web")
         app = create_app(for_web(self._settings, connections=CONNECTIONS))
-        garbage.look_rarely()
+        interpreter.settle()
         return app
 
 

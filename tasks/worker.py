@@ -11,7 +11,7 @@ from celery.worker import state
 
 from config.queues import select
 from config.settings import load
-from revpipe import garbage, lifeline, observability
+from revpipe import interpreter, lifeline, observability
 from revpipe.bootstrap import for_worker
 from tasks.dispatch import CeleryDispatcher
 from tasks.giving_way import GivingWay
@@ -49,7 +49,7 @@ def main(words: Sequence[str], concurrency: int, *, gives_way: bool = False, dea
     app.watchdog = _watchdog(dispatcher, queues, concurrency, deaf_after)
     app.giving_way = GivingWay(dispatcher.broker.waiting) if gives_way else None
     app.set_default()
-    garbage.look_rarely()
+    interpreter.settle()
     # Not by Celery's command line: that reads a shell, an editor's parts and Flower, half a second and 25 MB of them.
     worker = app.Worker(
         hostname=f"worker-{os.getpid()}@{gethostname()}",

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from revpipe import garbage
+from revpipe import interpreter
 
 # How long an example may take says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)
@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Look for garbage as seldom as a worker does: thousands of tests that are loaded are none."""
-    garbage.look_rarely()
+    interpreter.look_rarely()
 
 
 @pytest.hookimpl(wrapper=True)

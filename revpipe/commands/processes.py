@@ -12,7 +12,7 @@ import click
 from config import settings as environment
 from config.queues import needed_settings, select, threads_of
 from config.settings import Settings
-from revpipe import garbage, lifeline, observability
+from revpipe import interpreter, lifeline, observability
 from revpipe import keeper as keeping
 from revpipe.bootstrap import for_keeper
 from revpipe.commands.context import connected
@@ -52,7 +52,7 @@ def keeper() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         keeper = keeping.Keeper(for_keeper(settings))
-        garbage.look_rarely()
+        interpreter.settle()
         keeper.run(stop.is_set)
 
 

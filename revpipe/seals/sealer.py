@@ -23,15 +23,19 @@ _HEAD: Final = "SELECT number, hash FROM seals ORDER BY number DESC LIMIT 1"
 
 
 def run(services: Services, seconds: float = LONGEST) -> int:
-    """Seal what waits, until nothing does or the time is up; returns how many records, 0 while another one seals."""
+    """Seal what waits, until nothing does or the time is up; returns how many records, 0 while another one seals.
+
+    It rests for as long as it works, since nobody waits for it, and others of its process and of the ledger do.
+    """
     until = time.monotonic() + seconds
     sealed = 0
-    while time.monotonic() < until:
+    while (began := time.monotonic()) < until:
         with transaction(services.engine) as tx:
             some = batch(tx, services)
         sealed += some
         if some < BATCH:
             break
+        time.sleep(time.monotonic() - began)
     return sealed
 
 
