@@ -76,10 +76,13 @@ class Run:
     ended: float = 0.0
 
     async def all(self, connections: int) -> None:
-        """Send everything."""
+        """Send everything, on no more connections than there are requests.
+
+        gunicorn keeps a thread for five seconds on a new connection that says nothing.
+        """
         self.sent = [0.0] * len(self.requests)
         self.began = time.time()
-        await asyncio.gather(*(self._one_connection() for _ in range(connections)))
+        await asyncio.gather(*(self._one_connection() for _ in range(min(connections, len(self.requests)))))
         self.ended = time.time()
 
     async def _one_connection(self) -> None:
