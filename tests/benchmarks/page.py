@@ -52,8 +52,8 @@ def _introduction(found: Json) -> list[str]:
         f"Made by `make bench` on {about['at'][:10]} in {about['took_s']} s, on {about['processors']} processors;",
         "change the code in `tests/benchmarks/`, not this page. Ratios within a run count: absolute figures say more",
         "about the machine. All of it is in [latest.json](latest.json), round by round. Two pages are made apart:",
-        "[where a worker's time goes](flame.md) and [what a long past costs](growth.md). What is missed, by how much and",
-        "why stands in [decision 038](../decisions/038-targets-that-are-missed.md).",
+        "[where a worker's time goes](flame.md) and [what a long past costs](growth.md). What is missed, and",
+        "why, stands in [decision 038](../decisions/038-targets-that-are-missed.md).",
     ]
 
 
