@@ -21,7 +21,7 @@ _M_ARENA_MAX: Final = -8
 
 
 def settle() -> None:
-    """All of it. Called once a process has started, before it has threads."""
+    """All of it. Called once a process has started, before its threads begin to work."""
     look_rarely()
     sys.setswitchinterval(TURN_SECONDS)
     with suppress(OSError, AttributeError):

@@ -99,11 +99,15 @@ class Searches:
             mine = [value for value, one in own.items() if not one.done]
             part = next(search_slices(dict.fromkeys([*mine, *self._waiting])))
             asked = {value: self._waiting.pop(value) if value in self._waiting else own[value] for value in part}
+        reason: Exception = Transient("the search was broken off")
         try:
             self._search(asked)
+        except RevpipeError as error:
+            reason = error
+            raise
         finally:
             # Whatever ended it, nobody is left waiting for what has been taken out.
-            self._end([one for one in asked.values() if not one.done], Transient("the search was broken off"))
+            self._end([one for one in asked.values() if not one.done], reason)
 
     def _search(self, asked: Mapping[str, _Asked]) -> None:
         try:

@@ -97,6 +97,14 @@ def test_a_value_that_is_refused_costs_no_other_its_answer(searches, gate):
     assert set(searches.find([refused]).records), "it is asked for anew by who comes next"
 
 
+def test_a_lease_that_ends_between_two_halves_stops_its_holder_only(searches, gate):
+    gate.refusals = [Permanent("not so"), *[LeaseOver("over")] * BLIP_TRIES]
+    found = together(searches, gate, (1, 2), (3, 4))
+    assert sorted(type(one).__name__ for one in found) == ["Batch", "LeaseOver"]
+    (batch,) = (one for one in found if not isinstance(one, LeaseOver))
+    assert (len(batch.records), batch.errors) == (2, {})
+
+
 def test_what_its_asker_no_longer_waits_for_is_not_searched_for(searches, gate):
     gate.refusals = [LeaseOver("over")] * BLIP_TRIES
     (left,) = together(searches, gate, range(1, 150))
